@@ -1,0 +1,56 @@
+"""What an operator should know: raised once, cleared once, the same id for both."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Severity = Literal["info", "warning", "critical"]
+AssetKind = Literal["valve", "section", "line", "camera", "instrument"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One transition of one alert."""
+
+    module: str
+    """Key of the module as the HTTP contract has it, e.g. ``valve-ops``."""
+    asset_kind: AssetKind
+    asset_id: str
+    code: str
+    """What kind of alert, e.g. ``valve_status``; with the asset it is the alert's identity while it stands."""
+    severity: Severity
+    message: str
+    stamp_s: float
+    phase: Literal["raised", "cleared"] = "raised"
+    alert_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    event_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+class AlertBook:
+    """The alerts of one module that stand now. Saying the same thing twice is no transition."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._standing: dict[tuple[str, str], Alert] = {}
+
+    def raise_(
+        self, asset_kind: AssetKind, asset_id: str, code: str, severity: Severity, message: str, stamp_s: float
+    ) -> list[Alert]:
+        """Raise an alert; a standing one of another severity is replaced by a new one."""
+        key = (asset_id, code)
+        standing = self._standing.get(key)
+        if standing is not None and standing.severity == severity:
+            return []
+        cleared = self.clear(asset_id, code, stamp_s)
+        alert = Alert(self._module, asset_kind, asset_id, code, severity, message, stamp_s)
+        self._standing[key] = alert
+        return [*cleared, alert]
+
+    def clear(self, asset_id: str, code: str, stamp_s: float) -> list[Alert]:
+        """Clear a standing alert; nothing when it does not stand."""
+        standing = self._standing.pop((asset_id, code), None)
+        if standing is None:
+            return []
+        return [replace(standing, phase="cleared", stamp_s=stamp_s, event_id=uuid.uuid4())]

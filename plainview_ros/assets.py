@@ -1,0 +1,386 @@
+"""The rig model: what is bolted to the rig, read from rig.yaml and never changed while running.
+
+Everything is in the units of ``config/rig.yaml`` (SI; degrees Celsius; WGS 84 degrees).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+Quantity = Literal["pressure", "temperature", "flow_rate", "viscosity"]
+CameraKind = Literal["visible", "thermal"]
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class RigError(ValueError):
+    """A rig file that cannot be used; the message has a line for each mistake: file, line, path, what was expected."""
+
+
+class Part(BaseModel):
+    """Base of all parts: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fluid(Part):
+    name: str
+    density_kg_m3: Positive
+    viscosity_pa_s: Positive
+
+
+class Place(Part):
+    """A point on the map; elevation in metres above datum."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    elevation_m: Finite = 0.0
+
+
+class SectionEnd(Part):
+    """Tags of the transmitters at one end of a section."""
+
+    pressure: Id
+    flow_rate: Id
+
+
+class Section(Part):
+    """A piece of the pipeline between two metered ends."""
+
+    id: Id
+    length_m: Positive
+    diameter_m: Positive
+    roughness_m: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    wave_speed_m_s: Positive
+    start: Place
+    end: Place
+    inlet: SectionEnd
+    outlet: SectionEnd
+
+    @property
+    def area_m2(self) -> float:
+        return 3.141592653589793 * self.diameter_m**2 / 4
+
+
+class Pipeline(Part):
+    sections: Annotated[tuple[Section, ...], Field(min_length=1)]
+    last_inspection: date | None = None
+    maintenance_due: date | None = None
+
+    @cached_property
+    def starts_m(self) -> tuple[float, ...]:
+        """Distance of each section's inlet from the inlet of the pipeline, and as last item the total length."""
+        return (0.0, *accumulate(section.length_m for section in self.sections))
+
+    @property
+    def length_m(self) -> float:
+        return self.starts_m[-1]
+
+    def start_of(self, section_id: str) -> float:
+        """Distance [m] of a section's inlet from the inlet of the pipeline."""
+        return self.starts_m[[section.id for section in self.sections].index(section_id)]
+
+    def place_at(self, position_m: float) -> Place:
+        """Point on the map at a distance from the inlet, on the straight line between the ends of its section."""
+        for section, start_m in zip(self.sections, self.starts_m, strict=False):
+            if position_m <= start_m + section.length_m:
+                break
+        share = min(max((position_m - start_m) / section.length_m, 0.0), 1.0)
+        a, b = section.start, section.end
+        return Place(
+            latitude=a.latitude + share * (b.latitude - a.latitude),
+            longitude=a.longitude + share * (b.longitude - a.longitude),
+            elevation_m=a.elevation_m + share * (b.elevation_m - a.elevation_m),
+        )
+
+
+class Joint(Part):
+    """The valve's actuator as ``sensor_msgs/JointState`` names it."""
+
+    name: Id
+    closed_rad: Finite
+    open_rad: Finite
+
+    @model_validator(mode="after")
+    def _moves(self) -> Joint:
+        if self.closed_rad == self.open_rad:
+            raise ValueError("closed_rad and open_rad must differ")
+        return self
+
+    def opening(self, position_rad: float) -> float:
+        """Share of the stroke, 0 closed to 1 open, of an angle."""
+        return (position_rad - self.closed_rad) / (self.open_rad - self.closed_rad)
+
+    def angle_rad(self, opening: float) -> float:
+        """Angle of a share of the stroke."""
+        return self.closed_rad + opening * (self.open_rad - self.closed_rad)
+
+
+class ValveThresholds(Part):
+    """Limits of the first Plainview, kept as defaults."""
+
+    temp_warning_c: Finite = 60.0
+    temp_critical_c: Finite = 75.0
+    pressure_warning_pa: Finite = 2_800_000.0
+    pressure_critical_pa: Finite = 3_000_000.0
+    torque_variance_nm: Positive = 5.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ValveThresholds:
+        if self.temp_warning_c >= self.temp_critical_c:
+            raise ValueError("temp_warning_c must be below temp_critical_c")
+        if self.pressure_warning_pa >= self.pressure_critical_pa:
+            raise ValueError("pressure_warning_pa must be below pressure_critical_pa")
+        return self
+
+
+class Valve(Part):
+    id: Id
+    name: str
+    position_m: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    joint: Joint
+    pressure: Id | None = None
+    temperature: Id | None = None
+    stroke_time_s: Positive
+    """Time of a full stroke when healthy."""
+    stroke_timeout_s: Positive | None = None
+    """A stroke that takes longer has failed; default three times stroke_time_s."""
+    rated_torque_nm: Positive
+    position_tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    position_deadline_s: Positive = 2.0
+    thresholds: ValveThresholds = ValveThresholds()
+    estimated_maintenance: date | None = None
+
+    @property
+    def timeout_s(self) -> float:
+        return self.stroke_timeout_s or 3 * self.stroke_time_s
+
+
+class FlowLine(Part):
+    """A line whose flow, pressure, temperature (and viscosity) are judged together; each names an instrument."""
+
+    id: Id
+    name: str
+    flow_rate: Id
+    pressure: Id
+    temperature: Id
+    viscosity: Id | None = None
+
+    @property
+    def tags(self) -> dict[Quantity, str]:
+        """Instrument tag of each measured channel."""
+        tags: dict[Quantity, str] = {
+            "flow_rate": self.flow_rate,
+            "pressure": self.pressure,
+            "temperature": self.temperature,
+        }
+        return tags | {"viscosity": self.viscosity} if self.viscosity else tags
+
+
+class Camera(Part):
+    id: Id
+    name: str
+    location: str
+    topic: TopicName
+    """Prefix of the image topics: ``<topic>/image_raw/compressed``, for thermal cameras ``<topic>/image_raw``."""
+    kind: CameraKind = "visible"
+    width: Annotated[int, Field(ge=16, le=16384)]
+    height: Annotated[int, Field(ge=16, le=16384)]
+    frame_rate_hz: Positive
+    min_rate_hz: Positive
+    deadline_s: Positive = 3.0
+    """Without a frame for this long the camera is offline."""
+    hot_spot_c: Finite | None = None
+    """Thermal: a pixel above this is a hot spot."""
+    watches: tuple[Id, ...] = ()
+    """Ids of the valves and sections in view."""
+
+    @model_validator(mode="after")
+    def _thermal_has_limit(self) -> Camera:
+        if (self.kind == "thermal") != (self.hot_spot_c is not None):
+            raise ValueError("hot_spot_c is needed for a thermal camera and for no other")
+        if self.min_rate_hz > self.frame_rate_hz:
+            raise ValueError("min_rate_hz must not be above frame_rate_hz")
+        return self
+
+
+class Range(NamedTuple):
+    low: float
+    high: float
+
+
+class Instrument(Part):
+    tag: Id
+    quantity: Quantity
+    position_m: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    side: Literal["upstream", "downstream"] | None = None
+    range: Annotated[Range, Field(description="lowest and highest believable value, SI unit of the quantity")]
+    accuracy: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    rate_hz: Positive = 10.0
+    deadline_s: Positive = 2.0
+    """An older value is stale."""
+    topic: TopicName | None = None
+    """For a driver that publishes one topic per instrument; default: the topic of the quantity."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Instrument:
+        if not self.range.low < self.range.high:
+            raise ValueError("range must be [low, high] with low below high")
+        return self
+
+
+class Rig(Part):
+    """All assets of one rig. Look-ups by id raise ``KeyError``."""
+
+    name: str
+    fluid: Fluid
+    pipeline: Pipeline
+    valves: tuple[Valve, ...] = ()
+    flow_lines: tuple[FlowLine, ...] = ()
+    cameras: tuple[Camera, ...] = ()
+    instruments: tuple[Instrument, ...]
+
+    @cached_property
+    def instrument(self) -> dict[str, Instrument]:
+        return {instrument.tag: instrument for instrument in self.instruments}
+
+    @cached_property
+    def valve(self) -> dict[str, Valve]:
+        return {valve.id: valve for valve in self.valves}
+
+    @cached_property
+    def section(self) -> dict[str, Section]:
+        return {section.id: section for section in self.pipeline.sections}
+
+    @cached_property
+    def flow_line(self) -> dict[str, FlowLine]:
+        return {line.id: line for line in self.flow_lines}
+
+    @cached_property
+    def camera(self) -> dict[str, Camera]:
+        return {camera.id: camera for camera in self.cameras}
+
+
+def load_rig(path: str | Path) -> Rig:
+    """Read and check a rig file.
+
+    Raises:
+        RigError: with one line per mistake, ``file:line: path: what was expected``.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RigError(f"{path}: cannot be read: {error}") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RigError(f"{path}:1: expected a mapping with name, fluid, pipeline, ..., found {type(content).__name__}")
+    try:
+        rig = Rig.model_validate(content)
+    except ValidationError as error:
+        mistakes: list[Mistake] = [(item["loc"], f"{item['msg']}{_found(item)}") for item in error.errors()]
+    else:
+        mistakes = list(_broken_references(rig))
+        if not mistakes:
+            return rig
+    raise RigError("\n".join(f"{path}:{_line_of(tree, loc)}: {_dotted(loc)}: {text}" for loc, text in mistakes))
+
+
+Location = Sequence[int | str]
+Mistake = tuple[Location, str]
+
+
+def _broken_references(rig: Rig) -> Iterable[Mistake]:
+    """What no single part can see: ids given twice, tags that no instrument has, places off the line."""
+    named: list[tuple[str, Location, str]] = [
+        *(("valve", ("valves", i, "id"), valve.id) for i, valve in enumerate(rig.valves)),
+        *(("section", ("pipeline", "sections", i, "id"), s.id) for i, s in enumerate(rig.pipeline.sections)),
+        *(("flow line", ("flow_lines", i, "id"), line.id) for i, line in enumerate(rig.flow_lines)),
+        *(("camera", ("cameras", i, "id"), camera.id) for i, camera in enumerate(rig.cameras)),
+        *(("camera topic", ("cameras", i, "topic"), camera.topic) for i, camera in enumerate(rig.cameras)),
+        *(("instrument", ("instruments", i, "tag"), item.tag) for i, item in enumerate(rig.instruments)),
+        *(("joint", ("valves", i, "joint", "name"), valve.joint.name) for i, valve in enumerate(rig.valves)),
+    ]
+    seen: set[tuple[str, str]] = set()
+    for kind, location, name in named:
+        if (kind, name) in seen:
+            yield location, f"{kind} {name!r} is given twice"
+        seen.add((kind, name))
+
+    for location, tag, quantity in _tag_uses(rig):
+        instrument = rig.instrument.get(tag)
+        if instrument is None:
+            yield location, f"no instrument has the tag {tag!r}"
+        elif instrument.quantity != quantity:
+            yield location, f"expected a {quantity} instrument, {tag!r} measures {instrument.quantity}"
+
+    length_m = rig.pipeline.length_m
+    positions: list[tuple[Location, float | None]] = [
+        *((("valves", i, "position_m"), valve.position_m) for i, valve in enumerate(rig.valves)),
+        *((("instruments", i, "position_m"), item.position_m) for i, item in enumerate(rig.instruments)),
+    ]
+    for location, position_m in positions:
+        if position_m is not None and position_m > length_m:
+            yield location, f"expected at most {length_m:g}, the length of the pipeline, found {position_m:g}"
+
+    assets = {*rig.valve, *rig.section}
+    for i, camera in enumerate(rig.cameras):
+        for j, asset in enumerate(camera.watches):
+            if asset not in assets:
+                yield ("cameras", i, "watches", j), f"expected the id of a valve or section, found {asset!r}"
+
+
+def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity]]:
+    for i, section in enumerate(rig.pipeline.sections):
+        ends: list[tuple[str, SectionEnd]] = [("inlet", section.inlet), ("outlet", section.outlet)]
+        for name, end in ends:
+            yield ("pipeline", "sections", i, name, "pressure"), end.pressure, "pressure"
+            yield ("pipeline", "sections", i, name, "flow_rate"), end.flow_rate, "flow_rate"
+    for i, valve in enumerate(rig.valves):
+        if valve.pressure is not None:
+            yield ("valves", i, "pressure"), valve.pressure, "pressure"
+        if valve.temperature is not None:
+            yield ("valves", i, "temperature"), valve.temperature, "temperature"
+    for i, line in enumerate(rig.flow_lines):
+        for quantity, tag in line.tags.items():
+            yield ("flow_lines", i, quantity), tag, quantity
+
+
+def _dotted(location: Location) -> str:
+    """``("valves", 1, "joint")`` → ``valves[1].joint``."""
+    return re.sub(r"\.\[", "[", ".".join(f"[{key}]" if isinstance(key, int) else key for key in location)) or "(file)"
+
+
+def _found(item: Any) -> str:
+    value = item["input"]
+    return "" if item["type"] == "missing" or isinstance(value, dict | list) else f", found {value!r}"
+
+
+def _line_of(tree: yaml.Node | None, location: Location) -> int:
+    """Line of the deepest node on the path that the file really has."""
+    node = tree
+    for key in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            child = next((value for name, value in node.value if name.value == key), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            child = node.value[key]
+        if child is None:
+            break
+        node = child
+    return node.start_mark.line + 1 if node is not None else 1

@@ -1,0 +1,1 @@
+"""FlowIQ: statistics and anomalies of flow lines."""

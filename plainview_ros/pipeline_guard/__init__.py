@@ -1,0 +1,1 @@
+"""PipelineGuard: finds, sizes and places leaks."""

@@ -1,0 +1,1 @@
+"""Publishes a recording on the instrument topics."""

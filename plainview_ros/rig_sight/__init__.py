@@ -1,0 +1,1 @@
+"""RigSight: camera health and detections."""

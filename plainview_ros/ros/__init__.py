@@ -1,0 +1,1 @@
+"""The only ROS plumbing that nodes share."""

@@ -1,0 +1,103 @@
+"""Between ROS messages and plain Python values."""
+
+from __future__ import annotations
+
+import array
+import math
+import uuid
+from datetime import date, datetime, timezone
+from functools import cache
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from unique_identifier_msgs.msg import UUID
+
+from plainview_ros.alerts import Alert
+from plainview_ros.msg import Alert as AlertMsg
+
+NANOSECONDS = 1_000_000_000
+
+
+def to_stamp(seconds: float | None) -> Time:
+    """Seconds since the epoch as a ROS stamp; ``None`` is the zero stamp, "never"."""
+    if seconds is None:
+        return Time()
+    sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def from_stamp(stamp: Time) -> float:
+    """Seconds since the epoch."""
+    return float(stamp.sec) + float(stamp.nanosec) / NANOSECONDS
+
+
+def date_stamp(day: date | None) -> Time:
+    """Midnight UTC of a day as a ROS stamp; ``None`` is the zero stamp."""
+    return to_stamp(None if day is None else datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp())
+
+
+def to_uuid_msg(value: uuid.UUID) -> UUID:
+    return UUID(uuid=list(value.bytes))
+
+
+def from_uuid_msg(message: UUID) -> uuid.UUID:
+    return uuid.UUID(bytes=bytes(message.uuid))
+
+
+def constant(message_type: Any, field: str, name: str) -> int:
+    """Value of a field's named constant: ``constant(ValveState, "status", "ok")`` is ``ValveState.STATUS_OK``."""
+    return int(getattr(message_type, f"{field}_{name}".upper()))
+
+
+@cache
+def constant_names(message_type: type, field: str) -> dict[int, str]:
+    """Names of a field's constants by value: ``{0: "ok", 1: "warning", ...}``; empty when it has none."""
+    prefix = f"{field}_".upper()
+    names = (name for name in dir(type(message_type)) if name.startswith(prefix))
+    return {int(getattr(message_type, name)): name[len(prefix) :].lower() for name in names}
+
+
+def to_plain(message: Any) -> Any:
+    """Any ROS message as plain Python: what JSON can hold, with the names of the message's fields.
+
+    Stamps become float seconds (``None`` when zero), UUIDs strings, integers with named constants those names, NaN and
+    infinity ``None``.
+    """
+    if isinstance(message, float):
+        return message if math.isfinite(message) else None
+    if isinstance(message, str | bool | int):
+        return message
+    if isinstance(message, Time):
+        return from_stamp(message) if message.sec or message.nanosec else None
+    if isinstance(message, UUID):
+        return str(from_uuid_msg(message))
+    if isinstance(message, bytes):
+        return list(message)
+    if isinstance(message, list | tuple):
+        return [to_plain(item) for item in message]
+    if isinstance(message, array.array) or not hasattr(message, "get_fields_and_field_types"):
+        return [to_plain(item) for item in message.tolist()]
+    plain = {}
+    for field in message.get_fields_and_field_types():
+        value = to_plain(getattr(message, field))
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = constant_names(type(message), field).get(value, value)
+        plain[field] = value
+    return plain
+
+
+def alert_message(alert: Alert) -> AlertMsg:
+    """A module's alert for the alerts topic."""
+    message = AlertMsg(
+        event_id=to_uuid_msg(alert.event_id),
+        alert_id=to_uuid_msg(alert.alert_id),
+        module=alert.module,
+        asset_kind=alert.asset_kind,
+        asset_id=alert.asset_id,
+        code=alert.code,
+        phase=constant(AlertMsg, "phase", alert.phase),
+        severity=constant(AlertMsg, "severity", alert.severity),
+        message=alert.message,
+    )
+    message.header.stamp = to_stamp(alert.stamp_s)
+    return message

@@ -1,0 +1,391 @@
+"""What every node is: a lifecycle node that reads the rig file, guards its callbacks and reports its health."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any, Literal, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+
+from plainview_ros.assets import Rig, RigError, load_rig
+from plainview_ros.ros import topics
+from plainview_ros.share import share_file
+
+MessageT = TypeVar("MessageT")
+
+LOG_EVERY_S = 10.0
+"""The same subject is complained about once in this time; every complaint is counted."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A ROS parameter: ``ros2 param describe`` shows description, unit and bounds."""
+
+    name: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+
+    def descriptor(self) -> ParameterDescriptor:
+        descriptor = ParameterDescriptor(description=self.description)
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, float):
+                descriptor.floating_point_range = [FloatingPointRange(from_value=self.low, to_value=self.high)]
+            else:
+                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
+        return descriptor
+
+
+@dataclass
+class Health:
+    """One line of a node's ``/diagnostics``."""
+
+    name: str
+    level: Literal["ok", "warn", "error"]
+    message: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
+
+
+class Refusals:
+    """Counts refused input and decides which refusals are worth a line in the log."""
+
+    MAX_SUBJECTS = 1000
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last = ""
+        self._last_at = -float("inf")
+        self._logged_at: dict[str, float] = {}
+
+    def add(self, subject: str, reason: str, monotonic_s: float) -> bool:
+        """Record one refusal; True when it should be logged."""
+        self.count += 1
+        self.last = reason
+        self._last_at = monotonic_s
+        if monotonic_s - self._logged_at.get(subject, -float("inf")) < LOG_EVERY_S:
+            return False
+        if len(self._logged_at) >= self.MAX_SUBJECTS:
+            self._logged_at.clear()
+        self._logged_at[subject] = monotonic_s
+        return True
+
+    def recent(self, monotonic_s: float) -> bool:
+        return monotonic_s - self._last_at < LOG_EVERY_S
+
+
+class ModuleNode(LifecycleNode):  # type: ignore[misc]
+    """Base of all nodes.
+
+    A node says what it can be set to (``SETTINGS``), and in :meth:`build` what it subscribes to, publishes and times,
+    with the methods below. They keep the life cycle: nothing is called unless the node is active, and all is undone by
+    ``cleanup`` in reverse order.
+
+    A callback that raises ``ValueError`` refuses its input: that is counted, logged with the reason and shown in
+    ``/diagnostics``. Any other exception is a defect: logged with its traceback, and the node goes on.
+
+    All methods are called on the node's executor thread.
+    """
+
+    SETTINGS: Sequence[Setting] = ()
+
+    COMMON_SETTINGS = (
+        Setting("rig", "", "Path of the rig file; empty: the installed config/rig.yaml"),
+        Setting("autostart", True, "Configure and activate at start instead of waiting for a lifecycle manager"),
+    )
+
+    rig: Rig
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._active = False
+        self._undo: list[Callable[[], object]] = []
+        self._timers_to_start: list[Any] = []
+        self._refusals = Refusals()
+        self._defects = 0
+        self._deaf_topics: dict[str, str] = {}
+        for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
+            self.declare_parameter(setting.name, setting.default, setting.descriptor())
+        self.add_on_set_parameters_callback(self._refuse_while_configured)
+
+    # -- for subclasses ------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Create everything, for ``self.rig``. Raise ``ValueError`` when a setting cannot be used."""
+        raise NotImplementedError
+
+    def health(self) -> list[Health]:
+        """What is particular to this node in ``/diagnostics``, asked once a second."""
+        return []
+
+    def setting(self, name: str) -> Any:
+        """Value of a parameter."""
+        return self.get_parameter(name).value
+
+    def now_s(self) -> float:
+        """The node's clock: ROS time in seconds, simulated when ``use_sim_time`` is set."""
+        return float(self.get_clock().now().nanoseconds) / 1e9
+
+    def subscribe(
+        self, message_type: type[MessageT], topic: str, callback: Callable[[MessageT], object], qos: QoSProfile
+    ) -> None:
+        """Call ``callback`` with every message while active."""
+        subscription = self.create_subscription(
+            message_type, topic, self._guarded(topic, callback), qos, event_callbacks=self._watch_mismatch(topic)
+        )
+        self._undo.append(lambda: self.destroy_subscription(subscription))
+
+    def publisher(self, message_type: type[MessageT], topic: str, qos: QoSProfile) -> Callable[[MessageT], None]:
+        """A function that publishes on a topic; silent while the node is inactive."""
+        publisher = self.create_lifecycle_publisher(message_type, topic, qos)
+        self._undo.append(lambda: self.destroy_lifecycle_publisher(publisher))
+        publish: Callable[[MessageT], None] = publisher.publish
+        return publish
+
+    def every(self, period_s: float, callback: Callable[[], object], *, wall: bool = False) -> None:
+        """Call ``callback`` periodically while active, on the node's clock or, with ``wall``, in real time."""
+        clock = Clock(clock_type=ClockType.STEADY_TIME) if wall else self.get_clock()
+        timer = self.create_timer(period_s, self._guarded("timer", callback), clock=clock)
+        self._undo.append(lambda: self.destroy_timer(timer))
+
+    def serve(self, service_type: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
+        """Answer a service. It answers while inactive too: the handler says in its response what it cannot do."""
+        service = self.create_service(service_type, name, handler)
+        self._undo.append(lambda: self.destroy_service(service))
+
+    def on_cleanup_do(self, undo: Callable[[], object]) -> None:
+        """Register what must be undone for something built by other means (an action server, a thread)."""
+        self._undo.append(undo)
+
+    def refuse(self, subject: str, reason: str) -> None:
+        """Count and log input that was not used; ``subject`` groups what is logged at most every ten seconds."""
+        if self._refusals.add(subject, reason, monotonic()):
+            self.get_logger().warning(f"refused: {reason}")
+
+    # -- life cycle ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Configure and activate if ``autostart`` is set; False when that failed (the log says why)."""
+        if not self.setting("autostart"):
+            return True
+        success = TransitionCallbackReturn.SUCCESS
+        return bool(self.trigger_configure() == success and self.trigger_activate() == success)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self.rig = load_rig(self.setting("rig") or share_file("config/rig.yaml"))
+            self.build()
+        except (RigError, FileNotFoundError, ValueError) as error:
+            self.get_logger().error(str(error))
+            self._dismantle()
+            return TransitionCallbackReturn.FAILURE
+        diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)
+        self._undo.append(lambda: self.destroy_publisher(diagnostics))
+        timer = self.create_timer(
+            1.0, lambda: diagnostics.publish(self._diagnose()), clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._undo.append(lambda: self.destroy_timer(timer))
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._active = True
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._dismantle()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        self._dismantle()
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        self._dismantle()
+        super().destroy_node()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _dismantle(self) -> None:
+        self._active = False
+        while self._undo:
+            self._undo.pop()()
+
+    def _guarded(self, subject: str, callback: Callable[..., object]) -> Callable[..., None]:
+        def guarded(*arguments: Any) -> None:
+            if not self._active:
+                return
+            try:
+                callback(*arguments)
+            except ValueError as error:
+                self.refuse(subject, f"{subject}: {error}")
+            except Exception:
+                self._defects += 1
+                self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
+
+        return guarded
+
+    def _watch_mismatch(self, topic: str) -> SubscriptionEventCallbacks:
+        """Somebody publishes on the topic but nothing will ever arrive: say so instead of staying silent."""
+
+        def deaf(why: str) -> Callable[[Any], None]:
+            def on_event(_event: Any) -> None:
+                self._deaf_topics[topic] = why
+                self.refuse(topic, f"{topic}: a publisher there {why}; its messages are not received")
+
+            return on_event
+
+        callbacks = SubscriptionEventCallbacks(
+            incompatible_qos=deaf("has an incompatible QoS"), use_default_callbacks=False
+        )
+        if hasattr(callbacks, "incompatible_type"):  # not before Iron
+            callbacks.incompatible_type = deaf("has another message type")
+        return callbacks
+
+    def _refuse_while_configured(self, parameters: list[Parameter]) -> SetParametersResult:
+        ours = {setting.name for setting in (*self.COMMON_SETTINGS, *self.SETTINGS)}
+        changed = sorted(parameter.name for parameter in parameters if parameter.name in ours)
+        if self._undo and changed:
+            return SetParametersResult(
+                successful=False,
+                reason=f"{', '.join(changed)}: can be changed only after the lifecycle transition cleanup",
+            )
+        return SetParametersResult(successful=True)
+
+    def _diagnose(self) -> DiagnosticArray:
+        complaints = "; ".join(f"{topic}: a publisher {why}" for topic, why in self._deaf_topics.items())
+        if self._defects:
+            inputs = Health("input", "error", f"{self._defects} callbacks failed, see the log")
+        elif complaints:
+            inputs = Health("input", "warn", complaints)
+        elif self._refusals.recent(monotonic()):
+            inputs = Health("input", "warn", f"refused: {self._refusals.last}")
+        else:
+            inputs = Health("input", "ok", "nothing refused lately" if self._active else "inactive")
+        inputs.values = {"refused": self._refusals.count, "last refusal": self._refusals.last, "defects": self._defects}
+        array = DiagnosticArray()
+        array.header.stamp = self.get_clock().now().to_msg()
+        array.status = [
+            DiagnosticStatus(
+                level=LEVELS[health.level],
+                name=f"{self.get_name()}: {health.name}",
+                message=health.message,
+                hardware_id=self.rig.name,
+                values=[KeyValue(key=key, value=str(value)) for key, value in health.values.items()],
+            )
+            for health in (inputs, *self.health())
+        ]
+        return array
+
+
+NodeFactory = Callable[[], ModuleNode]
+
+
+def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
+    """Run one node in its own process until SIGINT or SIGTERM. Returns the exit code, 1 when it could not start."""
+    rclpy.init(args=arguments)
+    node: ModuleNode | None = None
+    try:
+        node = factory()
+        if not node.start():
+            return 1
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+class Spinner:
+    """Spins one node on its own executor in its own thread, for processes whose main thread has other work.
+
+    A process that ends while an executor thread spins aborts, so :meth:`stop` must be called: it shuts the executor
+    down, joins the thread and destroys the node.
+    """
+
+    def __init__(self, node: ModuleNode) -> None:
+        self.node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = Thread(target=self._spin, name=f"{node.get_name()} executor")
+
+    def start(self) -> bool:
+        """Start the node and spin it; False (and no thread) when it could not start."""
+        if not self.node.start():
+            return False
+        self._thread.start()
+        return True
+
+    def stop(self) -> None:
+        """Stop spinning, wait for the callback that runs, destroy the node."""
+        self._executor.shutdown()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.node.destroy_node()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+@contextmanager
+def ros_process(arguments: list[str] | None = None) -> Iterator[None]:
+    """ROS for a process whose signals somebody else handles (uvicorn); shut down at exit, after all spinners."""
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+def ros_arguments(
+    *,
+    params: str | Path | None = None,
+    namespace: str = "",
+    log_level: str = "",
+    settings: dict[str, object] | None = None,
+) -> list[str]:
+    """Command line that gives the nodes of this process a parameter file, a namespace, a log level and settings."""
+    arguments = ["--ros-args"]
+    if params:
+        arguments += ["--params-file", str(params)]
+    if namespace:
+        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    if log_level:
+        arguments += ["--log-level", log_level]
+    for name, value in (settings or {}).items():
+        arguments += ["-p", f"{name}:={value}"]
+    return arguments

@@ -1,0 +1,104 @@
+"""One reading of one instrument, and the gate that refuses readings nobody should judge by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from plainview_ros.assets import Quantity, Rig
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A believable reading: finite, within the instrument's range, newer than the one before."""
+
+    tag: str
+    quantity: Quantity
+    value: float
+    """SI unit of the quantity: Pa, degC, m^3/s, Pa s."""
+    stamp_s: float
+    """Time of measurement [s since the epoch, ROS time]."""
+
+
+class BadSampleError(ValueError):
+    """A reading that was refused; the message names the tag and what was wrong."""
+
+
+class SampleGate:
+    """Turns raw readings into samples, one gate per node.
+
+    A stamp is absurd when it lies more than ``future_s`` ahead of the node's clock or ``past_s`` behind it: a driver
+    whose clock is wrong must not look fresh or reorder history. Five seconds ahead are allowed because at many times
+    real time a sample overtakes the tick of ``/clock`` that it belongs to. A clock that itself steps back (a simulation
+    started again) starts the order afresh.
+    """
+
+    def __init__(self, rig: Rig, future_s: float = 5.0, past_s: float = 60.0) -> None:
+        self._rig = rig
+        self._future_s = future_s
+        self._past_s = past_s
+        self._newest_stamp_s: dict[str, float] = {}
+        self._newest_now_s = -math.inf
+
+    def admit(self, tag: str, quantity: Quantity | None, value: float, stamp_s: float, now_s: float) -> Sample:
+        """Check one reading.
+
+        Args:
+            tag: instrument tag as in rig.yaml.
+            quantity: what the message measures; ``None`` when the message does not say (a scan frame).
+            value: reading in the SI unit of the quantity.
+            stamp_s: time of measurement [s].
+            now_s: the node's clock [s].
+
+        Raises:
+            BadSampleError: naming the tag and the reason.
+        """
+        instrument = self._rig.instrument.get(tag)
+        if instrument is None:
+            raise BadSampleError(f"unknown tag {tag!r}: not an instrument of rig {self._rig.name!r}")
+        if quantity is not None and quantity != instrument.quantity:
+            raise BadSampleError(f"{tag}: got a {quantity} message, the instrument measures {instrument.quantity}")
+        if not math.isfinite(value):
+            raise BadSampleError(f"{tag}: {value} is no reading")
+        if not instrument.range.low <= value <= instrument.range.high:
+            raise BadSampleError(
+                f"{tag}: {value:g} is outside the instrument's range"
+                f" {instrument.range.low:g}..{instrument.range.high:g}"
+            )
+        if stamp_s > now_s + self._future_s:
+            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is {stamp_s - now_s:.3f} s in the future")
+        if stamp_s < now_s - self._past_s:
+            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
+        if now_s < self._newest_now_s - self._past_s:
+            self._newest_stamp_s.clear()
+        self._newest_now_s = now_s
+        if stamp_s <= self._newest_stamp_s.get(tag, -math.inf):
+            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is not newer than the one before")
+        self._newest_stamp_s[tag] = stamp_s
+        return Sample(tag, instrument.quantity, value, stamp_s)
+
+
+class Readings:
+    """The newest sample of each tag and its age.
+
+    Ages are counted on a monotonic clock from the moment of receipt, plus what the sample was old by then, so neither a
+    step of the wall clock nor a simulation clock that stops can make an old value look fresh.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._newest: dict[str, tuple[Sample, float]] = {}
+
+    def update(self, sample: Sample, now_s: float, monotonic_s: float) -> None:
+        """Keep a sample received at ``monotonic_s`` (monotonic clock), which is ``now_s`` on the node's clock."""
+        self._newest[sample.tag] = (sample, monotonic_s - max(0.0, now_s - sample.stamp_s))
+
+    def newest(self, tag: str | None) -> Sample | None:
+        """Newest sample of a tag, however old; ``None`` when there was none or no tag."""
+        return self._newest[tag][0] if tag in self._newest else None
+
+    def is_stale(self, tag: str, monotonic_s: float) -> bool:
+        """Whether the tag's newest value is older than its instrument's deadline, or there is none."""
+        if tag not in self._newest:
+            return True
+        return monotonic_s - self._newest[tag][1] > self._rig.instrument[tag].deadline_s

@@ -1,0 +1,23 @@
+"""Where the files beside the code are: config/ and launch/, however the package came onto the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def share_file(name: str) -> Path:
+    """Path of an installed file such as ``config/rig.yaml``.
+
+    Looks in the source tree this code runs from, in each sourced ROS prefix, then where pip puts data files.
+
+    Raises:
+        FileNotFoundError: naming every place that was tried.
+    """
+    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
+    places = [Path(__file__).parents[1], *(Path(prefix, "share", "plainview_ros") for prefix in prefixes)]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(f"{name} is in none of {', '.join(map(str, places))}")

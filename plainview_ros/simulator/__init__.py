@@ -1,0 +1,1 @@
+"""The simulated plant: hydraulics, actuators, transmitters and cameras on the instrument topics."""

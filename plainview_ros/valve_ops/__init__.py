@@ -1,0 +1,1 @@
+"""ValveOps: actuation and health of valves."""
