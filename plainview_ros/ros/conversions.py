@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import uuid
+from collections.abc import Hashable
 from datetime import date, datetime, timezone
 from functools import cache
 from typing import Any
@@ -50,7 +51,7 @@ def constant(message_type: Any, field: str, name: str) -> int:
 
 
 @cache
-def constant_names(message_type: type, field: str) -> dict[int, str]:
+def constant_names(message_type: Hashable, field: str) -> dict[int, str]:
     """Names of a field's constants by value: ``{0: "ok", 1: "warning", ...}``; empty when it has none."""
     prefix = f"{field}_".upper()
     names = (name for name in dir(type(message_type)) if name.startswith(prefix))
