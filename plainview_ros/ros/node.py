@@ -120,7 +120,6 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(name, **options)
         self._active = False
         self._undo: list[Callable[[], object]] = []
-        self._timers_to_start: list[Any] = []
         self._refusals = Refusals()
         self._defects = 0
         self._deaf_topics: dict[str, str] = {}
@@ -210,6 +209,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self._active = True
+        self.get_logger().info("active")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
