@@ -24,21 +24,45 @@ class BadSampleError(ValueError):
     """A reading that was refused; the message names the tag and what was wrong."""
 
 
-class SampleGate:
-    """Turns raw readings into samples, one gate per node.
+class StampGate:
+    """Refuses stamps that nobody should judge by, of any number of sources (tags, joints, cameras).
 
     A stamp is absurd when it lies more than ``future_s`` ahead of the node's clock or ``past_s`` behind it: a driver
     whose clock is wrong must not look fresh or reorder history. Five seconds ahead are allowed because at many times
-    real time a sample overtakes the tick of ``/clock`` that it belongs to. A clock that itself steps back (a simulation
-    started again) starts the order afresh.
+    real time a sample overtakes the tick of ``/clock`` that it belongs to. A clock that itself steps back by more than
+    that (a simulation started again) starts the order afresh.
     """
 
-    def __init__(self, rig: Rig, future_s: float = 5.0, past_s: float = 60.0) -> None:
-        self._rig = rig
+    def __init__(self, future_s: float = 5.0, past_s: float = 60.0) -> None:
         self._future_s = future_s
         self._past_s = past_s
         self._newest_stamp_s: dict[str, float] = {}
         self._newest_now_s = -math.inf
+
+    def admit(self, source: str, stamp_s: float, now_s: float) -> None:
+        """Check the stamp of a source's next reading, ``now_s`` on the node's clock.
+
+        Raises:
+            BadSampleError: naming the source, when the stamp is absurd or not newer than the one before.
+        """
+        if stamp_s > now_s + self._future_s:
+            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is {stamp_s - now_s:.3f} s in the future")
+        if stamp_s < now_s - self._past_s:
+            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
+        if now_s < self._newest_now_s - self._future_s:
+            self._newest_stamp_s.clear()
+        self._newest_now_s = now_s
+        if stamp_s <= self._newest_stamp_s.get(source, -math.inf):
+            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is not newer than the one before")
+        self._newest_stamp_s[source] = stamp_s
+
+
+class SampleGate:
+    """Turns raw readings into samples, one gate per node; stamps are checked by a :class:`StampGate`."""
+
+    def __init__(self, rig: Rig, future_s: float = 5.0, past_s: float = 60.0) -> None:
+        self._rig = rig
+        self._stamps = StampGate(future_s, past_s)
 
     def admit(self, tag: str, quantity: Quantity | None, value: float, stamp_s: float, now_s: float) -> Sample:
         """Check one reading.
@@ -65,16 +89,7 @@ class SampleGate:
                 f"{tag}: {value:g} is outside the instrument's range"
                 f" {instrument.range.low:g}..{instrument.range.high:g}"
             )
-        if stamp_s > now_s + self._future_s:
-            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is {stamp_s - now_s:.3f} s in the future")
-        if stamp_s < now_s - self._past_s:
-            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
-        if now_s < self._newest_now_s - self._past_s:
-            self._newest_stamp_s.clear()
-        self._newest_now_s = now_s
-        if stamp_s <= self._newest_stamp_s.get(tag, -math.inf):
-            raise BadSampleError(f"{tag}: stamp {stamp_s:.3f} is not newer than the one before")
-        self._newest_stamp_s[tag] = stamp_s
+        self._stamps.admit(tag, stamp_s, now_s)
         return Sample(tag, instrument.quantity, value, stamp_s)
 
 
