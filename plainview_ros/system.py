@@ -1,0 +1,51 @@
+"""What the system consists of and how it can be started, said once for ``ros2 launch`` and ``plainview up``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node of the system. Its name is the executable's, the node's and the parameter file's section."""
+
+    name: str
+    node: str
+    """``module:class`` of the node."""
+    only_if: Literal["sim", "bridge"] | None = None
+    """Started only when this argument is true."""
+
+
+MEMBERS = (
+    Member("simulator", "plainview_ros.simulator.node:SimulatorNode", only_if="sim"),
+    Member("valve_ops", "plainview_ros.valve_ops.node:ValveOpsNode"),
+    Member("pipeline_guard", "plainview_ros.pipeline_guard.node:PipelineGuardNode"),
+    Member("flow_iq", "plainview_ros.flow_iq.node:FlowIqNode"),
+    Member("rig_sight", "plainview_ros.rig_sight.node:RigSightNode"),
+    Member("bridge", "plainview_ros.bridge.node:BridgeNode", only_if="bridge"),
+)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A choice made at start: a launch argument and an option of ``plainview up``."""
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] | None = None
+
+
+BOOLEAN = ("true", "false")
+
+ARGUMENTS = (
+    Argument("sim", "true", "simulate the plant instead of waiting for real instruments", BOOLEAN),
+    Argument("rig", "", "rig file; empty: the installed config/rig.yaml"),
+    Argument("params", "", "ROS parameter file; empty: the installed config/plainview.yaml"),
+    Argument("namespace", "", "namespace of all nodes and topics, e.g. rig7"),
+    Argument("bridge", "true", "serve HTTP", BOOLEAN),
+    Argument("port", "", "port of the bridge; empty: the environment's PORT, else 4000"),
+    Argument("use_sim_time", "false", "take the time from /clock", BOOLEAN),
+    Argument("log_level", "info", "debug, info, warn, error or fatal", ("debug", "info", "warn", "error", "fatal")),
+)
