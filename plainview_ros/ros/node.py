@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -137,9 +138,16 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         """What is particular to this node in ``/diagnostics``, asked once a second."""
         return []
 
+    def stand_down(self) -> None:
+        """Finish or hand back what is under way: called before the node turns inactive, while it can still publish."""
+
     def setting(self, name: str) -> Any:
         """Value of a parameter."""
         return self.get_parameter(name).value
+
+    @property
+    def is_active(self) -> bool:
+        return self._active
 
     def now_s(self) -> float:
         """The node's clock: ROS time in seconds, simulated when ``use_sim_time`` is set."""
@@ -171,6 +179,46 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         """Answer a service. It answers while inactive too: the handler says in its response what it cannot do."""
         service = self.create_service(service_type, name, handler)
         self._undo.append(lambda: self.destroy_service(service))
+
+    def serve_action(
+        self,
+        action_type: Any,
+        name: str,
+        execute: Callable[[Any], Awaitable[Any]],
+        on_cancel: Callable[[Any], object],
+        defect: Callable[[], Any],
+    ) -> None:
+        """Serve an action whose goals are all accepted and may be cancelled.
+
+        Like :meth:`serve` it answers while inactive too.
+
+        Args:
+            execute: coroutine called with each goal handle; it ends the goal (succeed, abort, canceled) and returns the
+                result. It may await an rclpy ``Future`` that another callback completes.
+            on_cancel: called with the goal handle when a client wants to cancel; the goal is "canceling" from the next
+                callback on.
+            defect: makes the result of a goal whose ``execute`` raised; it is aborted.
+        """
+
+        async def guarded(goal: Any) -> Any:
+            try:
+                return await execute(goal)
+            except Exception:
+                self._report_defect(name)
+                if goal.is_active:
+                    goal.abort()
+                return defect()
+
+        def cancel(goal: Any) -> CancelResponse:
+            try:
+                on_cancel(goal)
+            except Exception:
+                self._report_defect(name)
+                return CancelResponse.REJECT
+            return CancelResponse.ACCEPT
+
+        server = ActionServer(self, action_type, name, guarded, cancel_callback=cancel)
+        self._undo.append(server.destroy)
 
     def on_cleanup_do(self, undo: Callable[[], object]) -> None:
         """Register what must be undone for something built by other means (an action server, a thread)."""
@@ -213,7 +261,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = False
+        self._stand_down()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -221,7 +269,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._active = False
+        self._stand_down()
         self._dismantle()
         return super().on_shutdown(state)
 
@@ -230,6 +278,11 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         super().destroy_node()
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _stand_down(self) -> None:
+        if self._active:
+            self._guarded("deactivation", self.stand_down)()
+        self._active = False
 
     def _dismantle(self) -> None:
         self._active = False
@@ -245,10 +298,13 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             except ValueError as error:
                 self.refuse(subject, f"{subject}: {error}")
             except Exception:
-                self._defects += 1
-                self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
+                self._report_defect(subject)
 
         return guarded
+
+    def _report_defect(self, subject: str) -> None:
+        self._defects += 1
+        self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
 
     def _watch_mismatch(self, topic: str) -> SubscriptionEventCallbacks:
         """Somebody publishes on the topic but nothing will ever arrive: say so instead of staying silent."""
