@@ -43,3 +43,11 @@ COMMAND = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 """Commands to actuators: delivered or not at all, never replayed to a controller that starts later."""
+
+DIAGNOSTICS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""/diagnostics as REP-107 nodes publish it; deep enough for all nodes of a rig at once."""

@@ -1,0 +1,49 @@
+"""Commands to ROS: what can become of one, and how the refusal of a node reads over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class CommandError(Exception):
+    """A command that did not succeed.
+
+    Args:
+        status: HTTP status: 4xx when refused, 503 when nobody there answers, 504 when the answer did not come in time.
+        code: short name for programs.
+        detail: one sentence for the operator.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+REFUSALS: dict[str, tuple[int, str]] = {
+    "unknown_valve": (404, "not_found"),
+    "bad_target": (422, "bad_target"),
+    "busy": (409, "busy"),
+    "no_position": (409, "no_position"),
+    "unknown_leak": (404, "not_found"),
+    "already_repaired": (409, "already_repaired"),
+}
+"""HTTP status and code of the error codes with which nodes refuse; any other is a failure of the command (502)."""
+
+
+def refusal(error_name: str, detail: str) -> CommandError:
+    """The error for a node's answer, named as in its ``.action`` or ``.srv`` file, in lower case."""
+    status, code = REFUSALS.get(error_name, (502, error_name))
+    return CommandError(status, code, detail or error_name.replace("_", " "))
+
+
+async def answered(answer: asyncio.Future[T], timeout_s: float, who: str) -> T:
+    """Wait for an answer from ROS. An rclpy future may never complete, so the limit is ours."""
+    try:
+        return await asyncio.wait_for(answer, timeout_s)
+    except asyncio.TimeoutError:
+        raise CommandError(504, "ros_timeout", f"{who} did not answer within {timeout_s:g} s") from None

@@ -1,0 +1,56 @@
+"""What a route can get at: the parts of the running bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request
+
+from plainview_ros.assets import Rig
+from plainview_ros.bridge.event_log import EventLog
+from plainview_ros.bridge.gateway import Gateway, Received
+from plainview_ros.bridge.settings import Settings
+from plainview_ros.bridge.state import State
+
+Listener: TypeAlias = Callable[[Received, bool], object]
+"""Called on the asyncio side with each message once, after it went into ``State``; the flag says whether it is live: a
+transition that happened before this bridge came up is history, it is remembered but not announced."""
+
+Background: TypeAlias = Callable[["Bridge"], Coroutine[Any, Any, None]]
+"""Work that goes on as long as the bridge runs; it is cancelled at the end."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """The parts, made by ``app.assemble`` when the ROS side has started. All belong to the asyncio side."""
+
+    rig: Rig
+    settings: Settings
+    gateway: Gateway
+    log: EventLog
+    state: State
+    listeners: tuple[Listener, ...] = ()
+
+    def take(self, received: Received) -> None:
+        """A message came from ROS: project it, announce what it means, tell who listens."""
+        applied = self.state.apply(received)
+        for event in applied.announcements:
+            self.log.publish(event.type, event.data, event.asset)
+        if applied.new:
+            for listener in self.listeners:
+                listener(received, applied.live)
+
+    def close_streams(self) -> None:
+        """End every open stream; nothing else waits for its client."""
+        self.log.close()
+
+
+def get_bridge(request: Request) -> Bridge:
+    bridge: Bridge = request.app.state.bridge
+    return bridge
+
+
+BridgeDep = Annotated[Bridge, Depends(get_bridge)]
+"""``async def route(bridge: BridgeDep)``."""

@@ -1,0 +1,77 @@
+"""What the asyncio side sees of ROS; `node.py` is the real one, tests bring their own."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from plainview_ros.assets import Rig
+from plainview_ros.bridge.settings import Settings
+
+T = TypeVar("T")
+Plain: TypeAlias = dict[str, Any]
+"""A ROS message as ``ros.conversions.to_plain`` makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message of a topic the bridge projects, as it crossed to the asyncio side."""
+
+    topic: str
+    """A name of ``ros/topics.py``."""
+    data: Plain
+    now_s: float
+    """The node's clock at receipt [s], simulated when ``use_sim_time`` is set: compare stamps with it."""
+    monotonic_s: float
+    """Monotonic clock at receipt [s]: ages come from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One encoded picture of a camera, passed through as it came."""
+
+    media_type: str
+    data: bytes
+    stamp_s: float | None
+
+
+class Gateway(Protocol):
+    """All methods are called on the asyncio side and none of them blocks."""
+
+    rig: Rig
+    settings: Settings
+
+    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
+        """From now on call ``on_message`` in the loop with every message, first with those that came before."""
+
+    def now_s(self) -> float:
+        """The node's clock [s]."""
+
+    def silent_s(self) -> float:
+        """Seconds since the ROS executor last ran a callback; above a few, it hangs or has ended."""
+
+    def lost(self) -> int:
+        """Messages dropped so far because the asyncio side did not keep up."""
+
+    async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
+        """Start a stroke; the actuation's id as soon as the valve moves. Raises ``commands.CommandError``."""
+
+    async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
+        """Mark a leak as repaired; the leak as it is now. Raises ``commands.CommandError``."""
+
+    def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
+        """Subscribe to a topic of compressed images; call what is returned to stop."""
+
+    async def on_ros_side(self, work: Callable[[Any], T]) -> T:
+        """Result of ``work(node)``, run on the ROS executor's thread, where alone rclpy may be touched.
+
+        Raises ``commands.CommandError`` (``ros_timeout``) when the executor does not get to it.
+        """
+
+
+RosSide: TypeAlias = Callable[[], AbstractContextManager[Gateway]]
+"""Starts the ROS side, and stops it at exit. Entering raises ``RuntimeError`` when it cannot start."""

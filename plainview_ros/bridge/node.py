@@ -1,0 +1,326 @@
+"""The gateway between ROS and the web: the bridge node.
+
+Two worlds, one door. The executor's thread is the ROS side; everything else is the asyncio side. What ROS says crosses
+through one mailbox (one ``call_soon_threadsafe`` per batch), what the web asks through another (one guard condition per
+batch), and rclpy is touched on the ROS side only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.action import ActionClient
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle, InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.task import Future
+from sensor_msgs.msg import CompressedImage
+
+from plainview_ros.action import ActuateValve
+from plainview_ros.bridge.app import create_app
+from plainview_ros.bridge.commands import CommandError, answered, refusal
+from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
+from plainview_ros.bridge.mailbox import Mailbox
+from plainview_ros.bridge.server import serve
+from plainview_ros.bridge.settings import Settings, listening_port
+from plainview_ros.bridge.video import media_type
+from plainview_ros.msg import (
+    Alert,
+    CameraStates,
+    Detection,
+    FlowAnomaly,
+    FlowState,
+    Leak,
+    PipelineState,
+    ValveActuation,
+    ValveStates,
+)
+from plainview_ros.ros import qos, topics
+from plainview_ros.ros.conversions import from_stamp, to_plain, to_uuid_msg
+from plainview_ros.ros.node import Health, ModuleNode, Setting, Spinner, ros_arguments, ros_process
+from plainview_ros.share import share_file
+from plainview_ros.srv import ResolveLeak
+
+T = TypeVar("T")
+
+STATES = {
+    topics.VALVES_STATE: ValveStates,
+    topics.PIPELINE_STATE: PipelineState,
+    topics.FLOW_STATE: FlowState,
+    topics.CAMERAS_STATE: CameraStates,
+}
+EVENTS = {
+    topics.VALVE_ACTUATIONS: ValveActuation,
+    topics.PIPELINE_LEAKS: Leak,
+    topics.FLOW_ANOMALIES: FlowAnomaly,
+    topics.DETECTIONS: Detection,
+    topics.ALERTS: Alert,
+}
+LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticStatus.ERROR: "error"}
+
+
+def error_name(message_type: Any, error_code: int) -> str:
+    """Name of an error code as the .action or .srv file has it, in lower case; ``none`` is success."""
+    names = (name for name in dir(message_type) if name.isupper() and not name.startswith("_"))
+    return next((name.lower() for name in names if getattr(message_type, name) == error_code), f"error_{error_code}")
+
+
+def _setting(name: str, description: str, low: float | None = None, high: float | None = None) -> Setting:
+    return Setting(name, getattr(Settings, name), description, low, high)
+
+
+class BridgeNode(ModuleNode):
+    """Hands what the topics say to the asyncio side, and its commands to the graph (see :class:`Gateway`)."""
+
+    SETTINGS = (
+        _setting("host", "Address to listen on; 0.0.0.0: every network of the machine"),
+        _setting("port", "TCP port to listen on; 0: the environment's PORT, or 4000", 0, 65535),
+        _setting("stale_after_s", "[s] without a snapshot after which a module is stale", 0.1, 3600),
+        _setting("announce_max_age_s", "[s] an older transition is kept as history and not announced", 0, 86400),
+        _setting("command_timeout_s", "[s] to wait for a node's answer to a command", 0.1, 60),
+        _setting("tick_s", "[s] between two telemetry.tick events", 0.1, 60),
+        _setting("ring_entries", "Events kept in memory for /events", 10, 1_000_000),
+        _setting("ring_bytes", "[byte] of events kept in memory for /events", 10_000, 1_000_000_000),
+        _setting("max_event_streams", "Clients of /events at one time", 1, 100_000),
+        _setting("max_camera_viewers", "Open camera streams at one time", 1, 10_000),
+        _setting("send_timeout_s", "[s] a stream's client may take nothing before it is cut off", 0.1, 600),
+    )
+
+    def __init__(self, name: str = "bridge", **options: Any) -> None:
+        super().__init__(name, **options)
+        self.settings = Settings(**{field.name: self.setting(field.name) for field in fields(Settings)})
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_message: Callable[[Received], object] = lambda _: None
+        self._to_loop = Mailbox(self._wake_loop)
+        self._to_ros = Mailbox(self._wake_ros)
+        self._watches: dict[str, Watch] = {}
+        self._guard = self.create_guard_condition(self._to_ros.drain)
+        self._last_beat_s = monotonic()
+        self.create_timer(0.5, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    # -- ROS side ------------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        for topic, message_type in STATES.items():
+            self.subscribe(message_type, topic, partial(self._hand_over, topic), qos.STATE)
+        for topic, message_type in EVENTS.items():
+            self.subscribe(message_type, topic, partial(self._hand_over, topic), qos.EVENT)
+        self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
+        self._actuate = ActionClient(self, ActuateValve, topics.ACTUATE_VALVE)
+        self.on_cleanup_do(self._actuate.destroy)
+        self._resolve = self.create_client(ResolveLeak, topics.RESOLVE_LEAK)
+        self.on_cleanup_do(lambda: self.destroy_client(self._resolve))
+        for watch in self._watches.values():
+            self._listen(watch)
+        self.on_cleanup_do(self._unlisten_all)
+
+    def health(self) -> list[Health]:
+        lost = self._to_loop.lost
+        if lost:
+            return [Health("hand-over", "warn", f"{lost} messages lost: the web side hangs or hung", {"lost": lost})]
+        return [Health("hand-over", "ok", "no message lost", {"lost": 0})]
+
+    def _beat(self) -> None:
+        self._last_beat_s = monotonic()
+
+    def _hand_over(self, topic: str, message: Any) -> None:
+        self._hand_over_plain(topic, to_plain(message))
+
+    def _hand_over_plain(self, topic: str, data: Plain) -> None:
+        self._to_loop.put(partial(self._deliver, Received(topic, data, self.now_s(), monotonic())))
+
+    def _hand_over_diagnostics(self, message: DiagnosticArray) -> None:
+        levels = [
+            {"name": status.name, "level": LEVELS.get(status.level, "stale"), "message": status.message}
+            for status in message.status
+        ]
+        self._hand_over_plain(topics.DIAGNOSTICS, {"status": levels})
+
+    def _wake_loop(self) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                self._loop.call_soon_threadsafe(self._to_loop.drain)
+
+    def _settle(self, answer: asyncio.Future[T], value: T | CommandError) -> None:
+        """Give the asyncio side its answer; the first one counts."""
+
+        def settle() -> None:
+            if answer.done():
+                return
+            if isinstance(value, CommandError):
+                answer.set_exception(value)
+            else:
+                answer.set_result(value)
+
+        self._to_loop.put(settle)
+
+    def _send_goal(self, goal: ActuateValve.Goal, goal_id: uuid.UUID, answer: asyncio.Future[None]) -> None:
+        def on_accepted(future: Future) -> None:
+            handle = future.result()
+            if not handle.accepted:
+                self._settle(answer, CommandError(409, "rejected", f"ValveOps rejected the stroke of {goal.valve_id}"))
+            elif answer.cancelled():
+                handle.cancel_goal_async()  # the client was told 504: a valve must not move long after that
+            else:
+                handle.get_result_async().add_done_callback(on_result)
+
+        def on_result(future: Future) -> None:
+            result = future.result().result
+            name = error_name(ActuateValve.Result, result.error_code)
+            self._settle(answer, None if name == "none" else refusal(name, result.error_msg))
+
+        if not self._actuate.server_is_ready():
+            self._settle(answer, CommandError(503, "ros_unavailable", "nobody serves valves/actuate: is ValveOps up?"))
+            return
+        sent = self._actuate.send_goal_async(
+            goal, feedback_callback=lambda _: self._settle(answer, None), goal_uuid=to_uuid_msg(goal_id)
+        )
+        sent.add_done_callback(on_accepted)
+
+    def _send_resolve(self, request: ResolveLeak.Request, answer: asyncio.Future[Plain]) -> None:
+        def on_response(future: Future) -> None:
+            response = future.result()
+            name = error_name(ResolveLeak.Response, response.error_code)
+            self._settle(answer, to_plain(response.leak) if name == "none" else refusal(name, response.error_msg))
+
+        if not self._resolve.service_is_ready():
+            detail = "nobody serves pipeline/resolve_leak: is PipelineGuard up?"
+            self._settle(answer, CommandError(503, "ros_unavailable", detail))
+            return
+        future = self._resolve.call_async(request)
+        future.add_done_callback(on_response)
+        answer.add_done_callback(lambda _: self._to_ros.put(lambda: self._resolve.remove_pending_request(future)))
+
+    def _listen(self, watch: Watch) -> None:
+        def on_image(message: CompressedImage) -> None:
+            data = bytes(message.data)
+            watch.newest = Frame(media_type(data), data, from_stamp(message.header.stamp))
+            if not watch.waiting:
+                watch.waiting = True
+                self._to_loop.put(watch.deliver)
+
+        self._watches[watch.topic] = watch
+        callback = self._guarded(watch.topic, on_image)
+        watch.subscription = self.create_subscription(CompressedImage, watch.topic, callback, qos.IMAGE)
+
+    def _unlisten(self, watch: Watch) -> None:
+        if watch.subscription is not None:
+            self.destroy_subscription(watch.subscription)
+            watch.subscription = None
+
+    def _unlisten_all(self) -> None:
+        for watch in self._watches.values():
+            self._unlisten(watch)
+
+    # -- asyncio side: see Gateway -------------------------------------------------------------------------------------
+
+    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
+        self._on_message = on_message
+        self._loop = loop
+        loop.call_soon(self._to_loop.drain)
+
+    def silent_s(self) -> float:
+        return monotonic() - self._last_beat_s
+
+    def lost(self) -> int:
+        return self._to_loop.lost
+
+    async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
+        goal = ActuateValve.Goal(
+            valve_id=valve_id, target_position=target_position, requested_by=requested_by, reason=reason
+        )
+        goal_id = uuid.uuid4()
+        await self._asked("ValveOps", lambda answer: self._send_goal(goal, goal_id, answer))
+        return goal_id
+
+    async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
+        request = ResolveLeak.Request(leak_id=to_uuid_msg(leak_id), resolved_by=resolved_by, note=note)
+        return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, answer))
+
+    def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
+        watch = Watch(topic, on_frame)
+
+        def stop() -> None:
+            self._watches.pop(topic, None)
+            self._unlisten(watch)
+
+        self._to_ros.put(lambda: self._listen(watch))
+        return lambda: self._to_ros.put(stop)
+
+    async def on_ros_side(self, work: Callable[[Any], T]) -> T:
+        return await self._asked("the ROS executor", lambda answer: self._settle(answer, work(self)))
+
+    async def _asked(self, who: str, ask: Callable[[asyncio.Future[T]], object]) -> T:
+        """Have the ROS side ask somebody, and wait for the answer it settles."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._to_ros.put(lambda: ask(answer))
+        return await answered(answer, self.settings.command_timeout_s, who)
+
+    def _deliver(self, received: Received) -> None:
+        self._on_message(received)
+
+    def _wake_ros(self) -> None:
+        with suppress(InvalidHandle):  # the node has ended
+            self._guard.trigger()
+
+
+class Watch:
+    """Frames of one image topic on their way to the asyncio side; a newer one replaces one that still waits."""
+
+    def __init__(self, topic: str, on_frame: Callable[[Frame], object]) -> None:
+        self.topic = topic
+        self.subscription: Any = None
+        self.newest: Frame | None = None
+        self.waiting = False
+        self._on_frame = on_frame
+
+    def deliver(self) -> None:
+        """Asyncio side."""
+        self.waiting = False  # before the look: a frame that comes now is delivered again
+        if self.newest is not None:
+            self._on_frame(self.newest)
+
+
+@contextmanager
+def spinning(node: BridgeNode) -> Iterator[Gateway]:
+    """Spin a node; ROS must be up."""
+    spinner = Spinner(node)
+    try:
+        if not spinner.start():
+            raise RuntimeError("the bridge's node could not start, see the messages above")
+        if not node.setting("autostart"):
+            raise RuntimeError("autostart must be set: a web server cannot wait for a lifecycle manager")
+        yield node
+    finally:
+        spinner.stop()
+
+
+@contextmanager
+def own_ros_side() -> Iterator[Gateway]:
+    """ROS and a node of its own, with the settings of the installed ``config/plainview.yaml``."""
+    with ros_process(ros_arguments(params=share_file("config/plainview.yaml"))), spinning(BridgeNode()) as gateway:
+        yield gateway
+
+
+def main() -> int:
+    """Serve under ROS parameters until SIGINT or SIGTERM; exit code."""
+    with ros_process():
+        try:
+            node = BridgeNode()
+            port = listening_port(node.settings.port)
+        except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        return serve(create_app(lambda: spinning(node)), node.settings.host, port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

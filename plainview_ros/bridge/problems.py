@@ -1,0 +1,121 @@
+"""Every error as a problem document (RFC 9457) that clients of the first Plainview understand too."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from plainview_ros.bridge.commands import CommandError
+
+MAX_BODY_BYTES = 1_000_000
+
+
+class Problem(HTTPException):
+    """Raise it in a route: the answer is a problem document with this status.
+
+    Args:
+        status: HTTP status.
+        code: short name for programs, also ``error`` of the first Plainview, e.g. ``not_found``.
+        detail: one sentence that names what was wrong.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.code = code
+
+
+def not_found(kind: str, asset_id: str) -> Problem:
+    """For an id that nothing has."""
+    return Problem(404, "not_found", f"no {kind} has the id {asset_id[:100]!r}")
+
+
+def document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """``ok`` and ``error`` are what the first Plainview answered; the rest is RFC 9457."""
+    title = HTTPStatus(status).phrase
+    return {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "ok": False,
+        "error": code,
+        **more,
+    }
+
+
+def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(problem, problem["status"], headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    app.add_middleware(BodyLimit)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        code = error.code if isinstance(error, Problem) else phrase.lower().replace(" ", "_")
+        return answer(document(error.status_code, code, error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [{"field": _field(item["loc"]), "message": _message(item)} for item in error.errors()]
+        detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
+        return answer(document(422, "invalid_request", detail, errors=fields[:50]))
+
+    @app.exception_handler(CommandError)
+    async def command_error(_request: Request, error: CommandError) -> JSONResponse:
+        return answer(document(error.status, error.code, error.detail))
+
+    @app.exception_handler(Exception)
+    async def defect(request: Request, _error: Exception) -> JSONResponse:
+        """The server logs the traceback; what is inside is nobody's business outside."""
+        detail = f"{request.method} {request.url.path[:200]} failed, see the bridge's log"
+        return answer(document(500, "internal_error", detail))
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location[1:])) or str(location[0])
+
+
+def _message(item: dict[str, Any]) -> str:
+    """What was expected; of invalid JSON also where and why."""
+    if item["type"] == "json_invalid":
+        return f"not valid JSON at character {item['loc'][-1]}: {item['ctx']['error']}"
+    return str(item["msg"])
+
+
+class BodyLimit:
+    """Refuses request bodies above ``MAX_BODY_BYTES`` before they are in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+            await answer(self._document())(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise Problem(413, "body_too_large", self._document()["detail"])
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _document(self) -> dict[str, Any]:
+        return document(413, "body_too_large", f"a request body may have at most {MAX_BODY_BYTES} bytes")

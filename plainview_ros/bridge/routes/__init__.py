@@ -1,0 +1,1 @@
+"""One file of handlers for each part of the HTTP contract."""
