@@ -310,16 +310,21 @@ def own_ros_side() -> Iterator[Gateway]:
         yield gateway
 
 
+def serve_node() -> int:
+    """Serve a bridge until SIGINT or SIGTERM, in a process where ROS is up; exit code."""
+    try:
+        node = BridgeNode()
+        port = listening_port(node.settings.port)
+    except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return serve(create_app(lambda: spinning(node)), node.settings.host, port)
+
+
 def main() -> int:
-    """Serve under ROS parameters until SIGINT or SIGTERM; exit code."""
+    """A process with the bridge alone, under ROS parameters; exit code."""
     with ros_process():
-        try:
-            node = BridgeNode()
-            port = listening_port(node.settings.port)
-        except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
-            print(error, file=sys.stderr)
-            return 1
-        return serve(create_app(lambda: spinning(node)), node.settings.host, port)
+        return serve_node()
 
 
 if __name__ == "__main__":
