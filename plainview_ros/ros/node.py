@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
 from typing import Any, Literal, TypeVar
@@ -220,6 +222,27 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         server = ActionServer(self, action_type, name, guarded, cancel_callback=cancel)
         self._undo.append(server.destroy)
 
+    def from_threads(self, callback: Callable[[MessageT], object]) -> Callable[[MessageT], None]:
+        """A function that any thread may call with a value: ``callback`` gets it on the executor thread while active.
+
+        Threads that use it must have ended before cleanup comes to it: register their end after it.
+        """
+        values: SimpleQueue[MessageT] = SimpleQueue()
+        guarded = self._guarded("hand-over", callback)
+
+        def drain() -> None:
+            while not values.empty():
+                guarded(values.get())
+
+        condition = self.create_guard_condition(drain)
+        self._undo.append(lambda: self.destroy_guard_condition(condition))
+
+        def hand_over(value: MessageT) -> None:
+            values.put(value)
+            condition.trigger()
+
+        return hand_over
+
     def on_cleanup_do(self, undo: Callable[[], object]) -> None:
         """Register what must be undone for something built by other means (an action server, a thread)."""
         self._undo.append(undo)
@@ -362,8 +385,16 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
 NodeFactory = Callable[[], ModuleNode]
 
 
+def _prepare_middleware() -> None:
+    """Give Fast DDS room for camera images (config/fastdds.xml says why), unless the user has profiles of their own."""
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # the second until Jazzy
+    if not any(name in os.environ for name in names):
+        os.environ.update(dict.fromkeys(names, str(share_file("config/fastdds.xml"))))
+
+
 def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
     """Run one node in its own process until SIGINT or SIGTERM. Returns the exit code, 1 when it could not start."""
+    _prepare_middleware()
     rclpy.init(args=arguments)
     node: ModuleNode | None = None
     try:
@@ -420,6 +451,7 @@ class Spinner:
 @contextmanager
 def ros_process(arguments: list[str] | None = None) -> Iterator[None]:
     """ROS for a process whose signals somebody else handles (uvicorn); shut down at exit, after all spinners."""
+    _prepare_middleware()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield
