@@ -1,6 +1,6 @@
 """The whole system, one process per node: ``ros2 launch plainview_ros plainview.launch.py sim:=false rig:=...``."""
 
-from launch import LaunchDescription, LaunchContext
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 

@@ -22,6 +22,7 @@ def up(options: argparse.Namespace) -> int:
     from plainview_ros.ros.node import Spinner, ros_arguments, ros_process
 
     settings: dict[str, object] = {"use_sim_time": options.use_sim_time}
+    settings["simulator:use_sim_time"] = False  # it is the clock and does not follow it
     settings |= {name: value for name in ("rig", "port") if (value := getattr(options, name))}
     arguments = ros_arguments(
         params=options.params or share_file("config/plainview.yaml"),
@@ -52,9 +53,9 @@ def check(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     print(
-        f"{options.file}: ok: rig {rig.name!r} with {len(rig.valves)} valves, {len(rig.pipeline.sections)} sections over "
-        f"{rig.pipeline.length_m:g} m, {len(rig.flow_lines)} flow lines, {len(rig.cameras)} cameras, "
-        f"{len(rig.instruments)} instruments"
+        f"{options.file}: ok: rig {rig.name!r} with {len(rig.valves)} valves, {len(rig.pipeline.sections)} sections"
+        f" over {rig.pipeline.length_m:g} m, {len(rig.flow_lines)} flow lines, {len(rig.cameras)} cameras,"
+        f" {len(rig.instruments)} instruments"
     )
     return 0
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from graph import DEADLINE_S, REPOSITORY, Graph
 
+from graph import DEADLINE_S, REPOSITORY, Graph
 from plainview_ros.assets import Rig, load_rig
 
 
