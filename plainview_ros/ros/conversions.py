@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import math
 import uuid
 from collections.abc import Hashable
@@ -58,11 +57,11 @@ def constant_names(message_type: Hashable, field: str) -> dict[int, str]:
     return {int(getattr(message_type, name)): name[len(prefix) :].lower() for name in names}
 
 
-def to_plain(message: Any) -> Any:
+def to_plain(message: Any, max_items: int | None = None) -> Any:
     """Any ROS message as plain Python: what JSON can hold, with the names of the message's fields.
 
     Stamps become float seconds (``None`` when zero), UUIDs strings, integers with named constants those names, NaN and
-    infinity ``None``.
+    infinity ``None``. Where ``max_items`` is given, a longer array becomes ``{"length": ..., "first": [...]}``.
     """
     if isinstance(message, float):
         return message if math.isfinite(message) else None
@@ -73,16 +72,17 @@ def to_plain(message: Any) -> Any:
     if isinstance(message, UUID):
         return str(from_uuid_msg(message))
     if isinstance(message, bytes):
-        return list(message)
-    if isinstance(message, list | tuple):
-        return [to_plain(item) for item in message]
-    if isinstance(message, array.array) or not hasattr(message, "get_fields_and_field_types"):
-        return [to_plain(item) for item in message.tolist()]
+        return message[0]  # the type `byte`; arrays of bytes come as lists of these
+    if not hasattr(message, "get_fields_and_field_types"):
+        if max_items is not None and len(message) > max_items:
+            return {"length": len(message), "first": to_plain(message[:max_items], max_items)}
+        return [to_plain(item, max_items) for item in (message.tolist() if hasattr(message, "tolist") else message)]
+    message_type: Any = type(message)
     plain = {}
     for field in message.get_fields_and_field_types():
-        value = to_plain(getattr(message, field))
+        value = to_plain(getattr(message, field), max_items)
         if isinstance(value, int) and not isinstance(value, bool):
-            value = constant_names(type(message), field).get(value, value)
+            value = constant_names(message_type, field).get(value, value)
         plain[field] = value
     return plain
 
