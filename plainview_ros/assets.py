@@ -5,16 +5,16 @@ Everything is in the units of ``config/rig.yaml`` (SI; degrees Celsius; WGS 84 d
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
+
+from plainview_ros.documents import DocumentError, Location, Mistake, Part, load_document
 
 Quantity = Literal["pressure", "temperature", "flow_rate", "viscosity"]
 CameraKind = Literal["visible", "thermal"]
@@ -25,14 +25,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class RigError(ValueError):
-    """A rig file that cannot be used; the message has a line for each mistake: file, line, path, what was expected."""
-
-
-class Part(BaseModel):
-    """Base of all parts: unknown keys are mistakes, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class RigError(DocumentError):
+    """A rig file that cannot be used."""
 
 
 class Fluid(Part):
@@ -279,30 +273,7 @@ def load_rig(path: str | Path) -> Rig:
     Raises:
         RigError: with one line per mistake, ``file:line: path: what was expected``.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RigError(f"{path}: cannot be read: {error}") from error
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise RigError(f"{path}:1: expected a mapping with name, fluid, pipeline, ..., found {type(content).__name__}")
-    try:
-        rig = Rig.model_validate(content)
-    except ValidationError as error:
-        mistakes: list[Mistake] = [(item["loc"], f"{item['msg']}{_found(item)}") for item in error.errors()]
-    else:
-        mistakes = list(_broken_references(rig))
-        if not mistakes:
-            return rig
-    raise RigError("\n".join(f"{path}:{_line_of(tree, loc)}: {_dotted(loc)}: {text}" for loc, text in mistakes))
-
-
-Location = Sequence[int | str]
-Mistake = tuple[Location, str]
+    return load_document(path, Rig, _broken_references, RigError)
 
 
 def _broken_references(rig: Rig) -> Iterable[Mistake]:
@@ -359,28 +330,3 @@ def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity]]:
     for i, line in enumerate(rig.flow_lines):
         for quantity, tag in line.tags.items():
             yield ("flow_lines", i, quantity), tag, quantity
-
-
-def _dotted(location: Location) -> str:
-    """``("valves", 1, "joint")`` → ``valves[1].joint``."""
-    return re.sub(r"\.\[", "[", ".".join(f"[{key}]" if isinstance(key, int) else key for key in location)) or "(file)"
-
-
-def _found(item: Any) -> str:
-    value = item["input"]
-    return "" if item["type"] == "missing" or isinstance(value, dict | list) else f", found {value!r}"
-
-
-def _line_of(tree: yaml.Node | None, location: Location) -> int:
-    """Line of the deepest node on the path that the file really has."""
-    node = tree
-    for key in location:
-        child: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            child = next((value for name, value in node.value if name.value == key), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            child = node.value[key]
-        if child is None:
-            break
-        node = child
-    return node.start_mark.line + 1 if node is not None else 1

@@ -1,0 +1,91 @@
+"""YAML files that people write: read, checked, and their mistakes told with file, line, path and what was expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Location = Sequence[int | str]
+Mistake = tuple[Location, str]
+
+
+class DocumentError(ValueError):
+    """A file that cannot be used; the message has a line for each mistake: file, line, path, what was expected."""
+
+
+class Part(BaseModel):
+    """Base of all parts of a document: unknown keys are mistakes, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+def load_document(
+    path: str | Path,
+    model: type[PartT],
+    broken_references: Callable[[PartT], Iterable[Mistake]],
+    error_type: type[DocumentError] = DocumentError,
+) -> PartT:
+    """Read and check a file.
+
+    Args:
+        model: what the file holds.
+        broken_references: finds what no single part can see, in a document whose parts are all right.
+        error_type: what to raise.
+
+    Raises:
+        DocumentError: with one line per mistake, ``file:line: path: what was expected``.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise error_type(f"{path}: cannot be read: {error}") from error
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise error_type(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        keys = ", ".join(list(model.model_fields)[:3])
+        raise error_type(f"{path}:1: expected a mapping with {keys}, ..., found {type(content).__name__}")
+    try:
+        document = model.model_validate(content)
+    except ValidationError as error:
+        mistakes: list[Mistake] = [(item["loc"], f"{item['msg']}{_found(item)}") for item in error.errors()]
+    else:
+        mistakes = list(broken_references(document))
+        if not mistakes:
+            return document
+    raise error_type("\n".join(f"{path}:{_line_of(tree, loc)}: {_dotted(loc)}: {text}" for loc, text in mistakes))
+
+
+def _dotted(location: Location) -> str:
+    """``("valves", 1, "joint")`` → ``valves[1].joint``."""
+    return re.sub(r"\.\[", "[", ".".join(f"[{key}]" if isinstance(key, int) else key for key in location)) or "(file)"
+
+
+def _found(item: Any) -> str:
+    value = item["input"]
+    return "" if item["type"] == "missing" or isinstance(value, dict | list) else f", found {value!r}"
+
+
+def _line_of(tree: yaml.Node | None, location: Location) -> int:
+    """Line of the deepest node on the path that the file really has."""
+    node = tree
+    for key in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            child = next((value for name, value in node.value if name.value == key), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            child = node.value[key]
+        if child is None:
+            break
+        node = child
+    return node.start_mark.line + 1 if node is not None else 1
