@@ -207,7 +207,10 @@ class ChannelDetector:
         worst = max(was.value, value, key=lambda x: abs(was.band.score(x)))
         score = abs(was.band.score(worst))
         lasted_s = stamp_s - was.detected_at_s
-        severity = max(was.severity, self._severity(score, lasted_s), key=SEVERITIES.index)
+        # A sample back inside, on the way to closing, makes nothing worse.
+        severity = (
+            max(was.severity, self._severity(score, lasted_s), key=SEVERITIES.index) if is_outside else was.severity
+        )
         self._anomaly = replace(was, value=worst, severity=severity, confidence=self._confidence(score))
         if sum(self._votes) >= self._limits.close_samples:
             return self._close(stamp_s, f"Back in the expected band after {lasted_s:.0f} s.")

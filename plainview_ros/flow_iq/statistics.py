@@ -90,7 +90,7 @@ class RobustWindow:
     ``MAX_SAMPLES`` evenly spaced in time. Adding costs O(log n) comparisons and one shift of the sorted list.
     """
 
-    MAX_SAMPLES = 1200
+    MAX_SAMPLES = 3600
 
     def __init__(self, window_s: float, min_samples: int) -> None:
         self._window_s = window_s
@@ -150,7 +150,12 @@ class RobustWindow:
         return min(max(values[i + half - 1] - median, median - values[i]) for i in (first - 1, first) if i in starts)
 
     def has_settled(self) -> bool:
-        """Whether the level stands still: the medians of the older and the newer half differ by less than one sigma."""
+        """Whether the level stands still: the medians of the older and the newer half differ by at most one sigma.
+
+        Fewer than ``min_samples`` cannot say.
+        """
+        if len(self) < self._min_samples:
+            return False
         values = [value for _, value in self._in_order]
         middle = len(values) // 2
         return abs(_median(sorted(values[:middle])) - _median(sorted(values[middle:]))) <= self.sigma()

@@ -1,0 +1,105 @@
+"""Lines as a whole: what is reported, who is alerted, where values come from."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from plainview_ros.alerts import Alert
+from plainview_ros.assets import Rig
+from plainview_ros.flow_iq.detectors import Limits
+from plainview_ros.flow_iq.lines import FlowLines
+from plainview_ros.flow_iq.source import UNDISCOVERED, judge_source
+from plainview_ros.samples import Sample
+
+
+class Feed:
+    def __init__(self, rig: Rig) -> None:
+        self.lines = FlowLines(rig, Limits(), 3600.0)
+        self.now_s = 1000.0
+        self._chance = random.Random(1)
+
+    def send(self, count: int, pressure_pa: float = 1e6, temperature_c: float = 40.0) -> list[Alert]:
+        alerts = []
+        for _ in range(count):
+            self.now_s += 1.0
+            for sample in (
+                Sample("PT-601", "pressure", self._chance.gauss(pressure_pa, 800.0), self.now_s),
+                Sample("TT-601", "temperature", self._chance.gauss(temperature_c, 0.1), self.now_s),
+            ):
+                alerts += self.lines.read(sample, self.now_s, self.now_s)[1]
+        return alerts
+
+
+@pytest.fixture
+def feed(rig: Rig) -> Feed:
+    feed = Feed(rig)
+    assert feed.send(300) == []
+    return feed
+
+
+def test_lines_ask_for_their_instruments_only(feed: Feed) -> None:
+    assert feed.lines.tags == {"FT-601", "PT-601", "TT-601"}
+
+
+def test_report_has_every_channel_measured_or_not(feed: Feed) -> None:
+    (report,) = feed.lines.reports(feed.now_s, feed.now_s)
+    channels = {channel.channel: channel for channel in report.channels}
+    assert list(channels) == ["flow_rate", "pressure", "temperature"]
+    pressure = channels["pressure"]
+    assert pressure.newest is not None
+    assert pressure.summary is not None
+    assert pressure.summary.low < pressure.summary.mean < pressure.summary.high
+    assert not pressure.is_stale
+    flow = channels["flow_rate"]
+    assert (flow.newest, flow.summary, flow.band, flow.is_stale) == (None, None, None, True)
+    assert report.is_learning
+
+
+def test_old_value_is_reported_stale(feed: Feed) -> None:
+    (report,) = feed.lines.reports(feed.now_s + 3.0, feed.now_s + 3.0)
+    stale = {channel.channel for channel in report.channels if channel.is_stale}
+    assert stale == {"flow_rate", "pressure"}, "the temperature's deadline is 5 s"
+
+
+def test_low_anomaly_disturbs_nobody(feed: Feed) -> None:
+    assert feed.send(30, pressure_pa=1e6 + 9 * 800.0) == []
+    (report,) = feed.lines.reports(feed.now_s, feed.now_s)
+    assert [anomaly.severity for anomaly in report.anomalies] == ["low"]
+
+
+def test_line_has_one_alert_as_severe_as_its_worst_anomaly(feed: Feed) -> None:
+    (warning,) = feed.send(30, temperature_c=80.0)
+    assert (warning.phase, warning.severity, warning.asset_kind, warning.asset_id) == (
+        "raised",
+        "warning",
+        "line",
+        "fl-1",
+    )
+    assert warning.message.startswith("Export line: TT-601 at ")
+    lowered, critical = feed.send(60, temperature_c=80.0)
+    assert (lowered.phase, lowered.alert_id) == ("cleared", warning.alert_id)
+    assert (critical.phase, critical.severity) == ("raised", "critical")
+    assert feed.send(30, pressure_pa=2e6, temperature_c=80.0) == [], "the pressure is less bad than the temperature"
+    cleared, warned = feed.send(30, pressure_pa=2e6)
+    assert (cleared.phase, cleared.alert_id) == ("cleared", critical.alert_id)
+    assert (warned.phase, warned.severity) == ("raised", "warning")
+    assert [alert.phase for alert in feed.send(30)] == ["cleared"]
+
+
+@pytest.mark.parametrize(
+    ("publishers", "source"),
+    [
+        ([], "none"),
+        (["/simulator"], "simulated"),
+        (["/rig7/simulator"], "simulated"),
+        (["/simulator", "/recording"], "real"),
+        (["/plc_gateway"], "real"),
+        (["/simulator_2"], "real"),
+        ([f"/{UNDISCOVERED}", "/simulator"], "simulated"),
+        ([UNDISCOVERED], "none"),
+    ],
+)
+def test_source_is_simulated_only_while_nobody_else_publishes(publishers: list[str], source: str) -> None:
+    assert judge_source(publishers, ["simulator"]) == source
