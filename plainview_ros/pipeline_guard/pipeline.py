@@ -1,0 +1,146 @@
+"""The guard over a whole pipeline: samples in, leaks and alerts out, and at any time how things stand."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from plainview_ros.alerts import Alert, AlertBook
+from plainview_ros.alerts import Severity as AlertSeverity
+from plainview_ros.assets import Rig, Section
+from plainview_ros.pipeline_guard.integrity import Risk, Tapping, integrity_score, risk, tappings
+from plainview_ros.pipeline_guard.leaks import Leak, LeakBook, Severity, SeverityLimits
+from plainview_ros.pipeline_guard.watch import Condition, SectionWatch, Sensitivity
+from plainview_ros.samples import Readings, Sample
+
+ALERT_SEVERITY: dict[Severity, AlertSeverity] = {"minor": "warning", "major": "warning", "critical": "critical"}
+"""How much an operator should care about an active leak; a contained one is information until it is repaired."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What changed."""
+
+    leaks: list[Leak] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionNow:
+    id: str
+    risk: Risk
+    condition: Condition
+    flow_in_m3s: float
+    """NaN: not measured now."""
+    flow_out_m3s: float
+    active_leaks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PressureNow:
+    tapping: Tapping
+    pressure_pa: float
+    """NaN: never measured."""
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineNow:
+    integrity_score: float
+    sections: list[SectionNow]
+    profile: list[PressureNow]
+    open_leaks: list[Leak]
+    recent_leaks: list[Leak]
+    volume_lost_m3: float
+
+
+class PipelineGuard:
+    """Watches all sections of a rig's pipeline.
+
+    Args:
+        rig: the rig.
+        sensitivity: what is asked of the test.
+        limits: of the severities.
+    """
+
+    def __init__(self, rig: Rig, sensitivity: Sensitivity, limits: SeverityLimits) -> None:
+        self._sections = rig.pipeline.sections
+        self._watches = {section.id: SectionWatch(rig, section, sensitivity) for section in self._sections}
+        self._leaks = LeakBook(rig.pipeline, limits)
+        self._alerts = AlertBook("pipeline-guard")
+        self._tappings = tuple(tappings(rig.pipeline))
+        self._readings = Readings(rig)
+        self._users: dict[str, list[str]] = {}
+        for section_id, watch in self._watches.items():
+            for tag in watch.tags:
+                self._users.setdefault(tag, []).append(section_id)
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Instruments it needs samples of."""
+        return frozenset(self._users)
+
+    def add(self, sample: Sample, now_s: float, monotonic_s: float) -> Outcome:
+        """Take a sample of one of ``tags``, received now (on the node's clock and on the monotonic one)."""
+        self._readings.update(sample, now_s, monotonic_s)
+        outcome = Outcome()
+        for section_id in self._users[sample.tag]:
+            sound = self._leaks.is_sound(section_id)
+            for judgement in self._watches[section_id].add(sample, sound=sound):
+                outcome.leaks += self._leaks.judge(section_id, judgement)
+        outcome.alerts += self._alerts_of(outcome.leaks)
+        return outcome
+
+    def resolve(self, leak_id: uuid.UUID, resolved_by: str, note: str, stamp_s: float) -> Outcome:
+        """Somebody says that a leak is repaired.
+
+        Raises:
+            UnknownLeakError, AlreadyRepairedError: see :meth:`LeakBook.resolve`.
+        """
+        leak = self._leaks.resolve(leak_id, resolved_by, note, stamp_s)
+        self._watches[leak.section].start_over()
+        return Outcome([leak], self._alerts_of([leak]))
+
+    def now(self, monotonic_s: float) -> PipelineNow:
+        """How everything stands."""
+
+        def is_stale(tag: str) -> bool:
+            return self._readings.is_stale(tag, monotonic_s)
+
+        open_leaks = self._leaks.open_leaks
+        return PipelineNow(
+            integrity_score=integrity_score(open_leaks),
+            sections=[self._section_now(section, open_leaks, is_stale) for section in self._sections],
+            profile=[
+                PressureNow(tapping, self._value(tapping.tag), is_stale(tapping.tag)) for tapping in self._tappings
+            ],
+            open_leaks=open_leaks,
+            recent_leaks=self._leaks.recent(),
+            volume_lost_m3=self._leaks.volume_lost_m3,
+        )
+
+    def _section_now(self, section: Section, leaks: list[Leak], is_stale: Callable[[str], bool]) -> SectionNow:
+        active = sum(leak.section == section.id and leak.status == "active" for leak in leaks)
+        flow_in, flow_out = (
+            math.nan if is_stale(tag) else self._value(tag)
+            for tag in (section.inlet.flow_rate, section.outlet.flow_rate)
+        )
+        condition = self._watches[section.id].condition(is_stale)
+        return SectionNow(section.id, risk(active), condition, flow_in, flow_out, active)
+
+    def _value(self, tag: str) -> float:
+        sample = self._readings.newest(tag)
+        return math.nan if sample is None else sample.value
+
+    def _alerts_of(self, leaks: Iterable[Leak]) -> list[Alert]:
+        alerts: list[Alert] = []
+        for leak in leaks:
+            if leak.status == "repaired":
+                alerts += self._alerts.clear(leak.section, "leak", leak.stamp_s)
+                continue
+            severity = ALERT_SEVERITY[leak.severity] if leak.status == "active" else "info"
+            message = f"{leak.section}: {leak.severity} leak {leak.status}, {leak.evidence}"
+            alerts += self._alerts.raise_("section", leak.section, "leak", severity, message, leak.stamp_s)
+        return alerts
