@@ -61,7 +61,8 @@ class Leak:
 
     node: int
     effective_area_m2: float
-    """Discharge coefficient times area."""
+    """Discharge coefficient times area, when fully open."""
+    opened: float = 1.0
     flow_m3s: float = 0.0
     """What it loses now."""
 
@@ -89,7 +90,9 @@ class Pipeline:
 
         lengths = np.repeat([x.length_m / n for x, n in zip(sections, counts, strict=True)], counts)
         diameters = np.repeat([x.diameter_m for x in sections], counts)
-        areas = math.pi * diameters**2 / 4
+        areas: Array = math.pi * diameters**2 / 4
+        self.areas_m2 = areas
+        """Of the reaches."""
         self.positions_m: Array = np.concatenate([[0.0], np.cumsum(lengths)])
         """Of the nodes, from the inlet."""
         self.elevations_m: Array = np.array([rig.pipeline.place_at(x).elevation_m for x in self.positions_m])
@@ -155,7 +158,8 @@ class Pipeline:
 
     def pressure_at(self, position_m: float, side: Side | None = None) -> float:
         """Gauge pressure [Pa]; ``side`` matters where a valve is."""
-        return float(self.pressures_pa[int(side == "downstream"), self.node_at(position_m)])
+        node = self.node_at(position_m)
+        return float(self._head[int(side == "downstream"), node] - self.elevations_m[node]) * self._pascal_per_m
 
     def flow_at(self, position_m: float, side: Side | None = None) -> float:
         """Volume flow [m3/s], positive from inlet to outlet; ``side`` matters where a leak is."""
@@ -219,7 +223,7 @@ class Pipeline:
     def _leak(self, plus: Array, minus: Array) -> None:
         areas: dict[int, float] = {}
         for leak in self.leaks.values():
-            areas[leak.node] = areas.get(leak.node, 0.0) + leak.effective_area_m2
+            areas[leak.node] = areas.get(leak.node, 0.0) + leak.opened * leak.effective_area_m2
         for node, area in areas.items():
             up, down = self._impedance[node - 1], self._impedance[node]
             parallel = up * down / (up + down)
@@ -232,7 +236,7 @@ class Pipeline:
             self._flow[:, node] = (plus[node - 1] - head) / up, (head - minus[node]) / down
             for leak in self.leaks.values():
                 if leak.node == node:
-                    leak.flow_m3s = lost * leak.effective_area_m2 / area if area else 0.0
+                    leak.flow_m3s = lost * leak.opened * leak.effective_area_m2 / area if area else 0.0
 
     def _inlet(self, minus: float) -> None:
         """Pump with a non-return valve, then what valve stands at the inlet."""
