@@ -51,7 +51,7 @@ def load_document(
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise error_type(f"{path}: not valid YAML: {error}") from error
+        raise error_type(f"{path}:{_syntax_error(error)}") from error
     if not isinstance(content, dict):
         keys = ", ".join(list(model.model_fields)[:3])
         raise error_type(f"{path}:1: expected a mapping with {keys}, ..., found {type(content).__name__}")
@@ -63,7 +63,14 @@ def load_document(
         mistakes = list(broken_references(document))
         if not mistakes:
             return document
-    raise error_type("\n".join(f"{path}:{_line_of(tree, loc)}: {_dotted(loc)}: {text}" for loc, text in mistakes))
+    raise error_type("\n".join(f"{path}:{_line_of(tree, at)}: {_dotted(at)}: {what}" for at, what in mistakes))
+
+
+def _syntax_error(error: Exception) -> str:
+    """``12: not valid YAML: expected ',' or ']', but got '<stream end>'``; without a line when the parser gives none."""
+    mark = getattr(error, "problem_mark", None)
+    line = "" if mark is None else f"{mark.line + 1}:"
+    return " ".join(f"{line} not valid YAML: {getattr(error, 'problem', None) or error}".split())
 
 
 def _dotted(location: Location) -> str:
