@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from time import monotonic, time
 
 from fastapi import FastAPI
 
@@ -13,25 +14,74 @@ from plainview_ros.bridge import problems
 from plainview_ros.bridge.context import Background, Bridge
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, RosSide
-from plainview_ros.bridge.routes import core
+from plainview_ros.bridge.graph_watch import GraphWatch
+from plainview_ros.bridge.incident_desk import IncidentDesk
+from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.routes import core, flow, incidents, missions, pipeline, rig, ros2, valves
 from plainview_ros.bridge.state import State
-from plainview_ros.bridge.streams import closed_at_signal
+from plainview_ros.bridge.streams import Seats, closed_at_signal
+from plainview_ros.bridge.telemetry import Telemetry
+from plainview_ros.bridge.topic_commands import TopicCommands
+from plainview_ros.bridge.video import Video
 
-ROUTERS = (core.router,)
+ROUTERS = (
+    core.router,
+    valves.router,
+    pipeline.router,
+    flow.router,
+    rig.router,
+    incidents.router,
+    missions.router,
+    ros2.router,
+)
 
-BACKGROUND: tuple[Background, ...] = ()
+DESCRIPTION = """Watch and operate an oil and gas rig: what its ROS 2 nodes say, as REST and Server-Sent Events.
+
+Every error is a problem document (RFC 9457) that also has `ok: false` and `error: "<code>"`. Times are ISO 8601 in UTC;
+where a value is `null` it is not known, and where `stale` is true it is old: never take it for the present.
+"""
+
+
+async def tick(bridge: Bridge) -> None:
+    """Tell every listener that the connection and the bridge are alive."""
+    while True:
+        await asyncio.sleep(bridge.settings.tick_s)
+        bridge.log.publish("telemetry.tick", {"at": int(time() * 1000)})
+
+
+async def play_missions(bridge: Bridge) -> None:
+    await bridge.missions.run()
+
+
+async def watch_graph(bridge: Bridge) -> None:
+    await bridge.graph.run()
+
+
+BACKGROUND: tuple[Background, ...] = (tick, play_missions, watch_graph)
 """What goes on as long as the bridge runs."""
 
 
 def assemble(gateway: Gateway) -> Bridge:
     """The parts of a bridge, around a started ROS side."""
-    rig, settings = gateway.rig, gateway.settings
+    settings = gateway.settings
+    log = EventLog(settings.ring_entries, settings.ring_bytes)
+    desk, watch = IncidentDesk(gateway.rig, log), GraphWatch(gateway, log)
     return Bridge(
-        rig=rig,
+        rig=gateway.rig,
         settings=settings,
         gateway=gateway,
-        log=EventLog(settings.ring_entries, settings.ring_bytes),
-        state=State(rig, settings),
+        log=log,
+        state=State(settings),
+        incidents=desk,
+        missions=MissionPlayer(gateway, log),
+        graph=watch,
+        telemetry=Telemetry(gateway, log),
+        topic_commands=TopicCommands(gateway, settings.command_topics),
+        video=Video(gateway),
+        event_seats=Seats("event streams", settings.max_event_streams),
+        camera_seats=Seats("camera streams", settings.max_camera_viewers),
+        started_s=monotonic(),
+        listeners=(desk.take, watch.take),
     )
 
 
@@ -59,10 +109,10 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
                     with suppress(asyncio.CancelledError):
                         await task
 
-    app = FastAPI(title="Plainview API", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, responses=problems.answers())
     return app
 
 

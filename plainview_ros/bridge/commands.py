@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
+from plainview_ros.bridge.gateway import Plain
+
 T = TypeVar("T")
 
 
@@ -39,6 +41,19 @@ def refusal(error_name: str, detail: str) -> CommandError:
     """The error for a node's answer, named as in its ``.action`` or ``.srv`` file, in lower case."""
     status, code = REFUSALS.get(error_name, (502, error_name))
     return CommandError(status, code, detail or error_name.replace("_", " "))
+
+
+def other_end(valve_id: str, state: Plain | None, *, stale: bool) -> float:
+    """Target of a stroke nobody gave one for: the end position the valve is farther from.
+
+    Raises:
+        CommandError: 409 when the position is not known now; a valve is not sent anywhere on an old one.
+    """
+    position = None if state is None or stale or "position" in state["stale"] else state["position"]
+    if position is None:
+        detail = f"the present position of {valve_id} is not known, so there is no other end: give a targetPosition"
+        raise CommandError(409, "no_position", detail)
+    return 0.0 if position >= 0.5 else 1.0
 
 
 async def answered(answer: asyncio.Future[T], timeout_s: float, who: str) -> T:

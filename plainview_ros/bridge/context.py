@@ -11,8 +11,15 @@ from fastapi import Depends, Request
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, Received
+from plainview_ros.bridge.graph_watch import GraphWatch
+from plainview_ros.bridge.incident_desk import IncidentDesk
+from plainview_ros.bridge.mission_player import MissionPlayer
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
+from plainview_ros.bridge.streams import Seats
+from plainview_ros.bridge.telemetry import Telemetry
+from plainview_ros.bridge.topic_commands import TopicCommands
+from plainview_ros.bridge.video import Video
 
 Listener: TypeAlias = Callable[[Received, bool], object]
 """Called on the asyncio side with each message once, after it went into ``State``; the flag says whether it is live: a
@@ -31,6 +38,16 @@ class Bridge:
     gateway: Gateway
     log: EventLog
     state: State
+    incidents: IncidentDesk
+    missions: MissionPlayer
+    graph: GraphWatch
+    telemetry: Telemetry
+    topic_commands: TopicCommands
+    video: Video
+    event_seats: Seats
+    camera_seats: Seats
+    started_s: float
+    """When the bridge came up, on the monotonic clock [s]."""
     listeners: tuple[Listener, ...] = ()
 
     def take(self, received: Received) -> None:
@@ -45,6 +62,7 @@ class Bridge:
     def close_streams(self) -> None:
         """End every open stream; nothing else waits for its client."""
         self.log.close()
+        self.video.close()
 
 
 def get_bridge(request: Request) -> Bridge:

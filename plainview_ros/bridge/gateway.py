@@ -54,9 +54,6 @@ class Gateway(Protocol):
     def silent_s(self) -> float:
         """Seconds since the ROS executor last ran a callback; above a few, it hangs or has ended."""
 
-    def lost(self) -> int:
-        """Messages dropped so far because the asyncio side did not keep up."""
-
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
         """Start a stroke; the actuation's id as soon as the valve moves. Raises ``commands.CommandError``."""
 

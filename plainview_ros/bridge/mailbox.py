@@ -1,4 +1,4 @@
-"""The one door between two threads."""
+"""The one door from the ROS side to the asyncio side."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
 
 from plainview_ros.action import ActuateValve
+from plainview_ros.bridge.admission import check_names, check_transition
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.commands import CommandError, answered, refusal
 from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
@@ -45,11 +46,16 @@ from plainview_ros.msg import (
 )
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, to_plain, to_uuid_msg
+from plainview_ros.ros.dynamic_topics import DynamicTopics
+from plainview_ros.ros.graph import GraphNode, graph_nodes
 from plainview_ros.ros.node import Health, ModuleNode, Setting, Spinner, ros_arguments, ros_process
 from plainview_ros.share import share_file
 from plainview_ros.srv import ResolveLeak
 
 T = TypeVar("T")
+
+TELEMETRY_RATE_HZ = 5.0
+"""Messages of one publisher on one topic that a client subscribed to over HTTP; newer ones replace those between."""
 
 STATES = {
     topics.VALVES_STATE: ValveStates,
@@ -77,6 +83,10 @@ def _setting(name: str, description: str, low: float | None = None, high: float 
     return Setting(name, getattr(Settings, name), description, low, high)
 
 
+def _do(work: Callable[[], object]) -> None:
+    work()
+
+
 class BridgeNode(ModuleNode):
     """Hands what the topics say to the asyncio side, and its commands to the graph (see :class:`Gateway`)."""
 
@@ -92,6 +102,7 @@ class BridgeNode(ModuleNode):
         _setting("max_event_streams", "Clients of /events at one time", 1, 100_000),
         _setting("max_camera_viewers", "Open camera streams at one time", 1, 10_000),
         _setting("send_timeout_s", "[s] a stream's client may take nothing before it is cut off", 0.1, 600),
+        _setting("command_topics", "Fully qualified names of the topics POST /ros2/command may publish on"),
     )
 
     def __init__(self, name: str = "bridge", **options: Any) -> None:
@@ -100,19 +111,20 @@ class BridgeNode(ModuleNode):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_message: Callable[[Received], object] = lambda _: None
         self._to_loop = Mailbox(self._wake_loop)
-        self._to_ros = Mailbox(self._wake_ros)
+        self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
         self._watches: dict[str, Watch] = {}
-        self._guard = self.create_guard_condition(self._to_ros.drain)
+        self._dynamic = DynamicTopics(self, TELEMETRY_RATE_HZ, self._guarded)
         self._last_beat_s = monotonic()
         self.create_timer(0.5, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # -- ROS side ------------------------------------------------------------------------------------------------------
 
     def build(self) -> None:
+        self._to_ros = self.from_threads(_do)
         for topic, message_type in STATES.items():
-            self.subscribe(message_type, topic, partial(self._hand_over, topic), qos.STATE)
+            self.subscribe(message_type, topic, partial(self._hand_over, topic, check_names), qos.STATE)
         for topic, message_type in EVENTS.items():
-            self.subscribe(message_type, topic, partial(self._hand_over, topic), qos.EVENT)
+            self.subscribe(message_type, topic, partial(self._hand_over, topic, check_transition), qos.EVENT)
         self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
         self._actuate = ActionClient(self, ActuateValve, topics.ACTUATE_VALVE)
         self.on_cleanup_do(self._actuate.destroy)
@@ -121,6 +133,8 @@ class BridgeNode(ModuleNode):
         for watch in self._watches.values():
             self._listen(watch)
         self.on_cleanup_do(self._unlisten_all)
+        self._dynamic.open()
+        self.on_cleanup_do(self._dynamic.close)
 
     def health(self) -> list[Health]:
         lost = self._to_loop.lost
@@ -131,8 +145,10 @@ class BridgeNode(ModuleNode):
     def _beat(self) -> None:
         self._last_beat_s = monotonic()
 
-    def _hand_over(self, topic: str, message: Any) -> None:
-        self._hand_over_plain(topic, to_plain(message))
+    def _hand_over(self, topic: str, check: Callable[[Plain], object], message: Any) -> None:
+        data = to_plain(message)
+        check(data)
+        self._hand_over_plain(topic, data)
 
     def _hand_over_plain(self, topic: str, data: Plain) -> None:
         self._to_loop.put(partial(self._deliver, Received(topic, data, self.now_s(), monotonic())))
@@ -149,13 +165,13 @@ class BridgeNode(ModuleNode):
             with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
                 self._loop.call_soon_threadsafe(self._to_loop.drain)
 
-    def _settle(self, answer: asyncio.Future[T], value: T | CommandError) -> None:
+    def _settle(self, answer: asyncio.Future[T], value: T | Exception) -> None:
         """Give the asyncio side its answer; the first one counts."""
 
         def settle() -> None:
             if answer.done():
                 return
-            if isinstance(value, CommandError):
+            if isinstance(value, Exception):
                 answer.set_exception(value)
             else:
                 answer.set_result(value)
@@ -185,7 +201,7 @@ class BridgeNode(ModuleNode):
         )
         sent.add_done_callback(on_accepted)
 
-    def _send_resolve(self, request: ResolveLeak.Request, answer: asyncio.Future[Plain]) -> None:
+    def _send_resolve(self, request: ResolveLeak.Request, pending: list[Future], answer: asyncio.Future[Plain]) -> None:
         def on_response(future: Future) -> None:
             response = future.result()
             name = error_name(ResolveLeak.Response, response.error_code)
@@ -195,9 +211,13 @@ class BridgeNode(ModuleNode):
             detail = "nobody serves pipeline/resolve_leak: is PipelineGuard up?"
             self._settle(answer, CommandError(503, "ros_unavailable", detail))
             return
-        future = self._resolve.call_async(request)
-        future.add_done_callback(on_response)
-        answer.add_done_callback(lambda _: self._to_ros.put(lambda: self._resolve.remove_pending_request(future)))
+        pending.append(self._resolve.call_async(request))
+        pending[0].add_done_callback(on_response)
+
+    def _forget(self, pending: list[Future]) -> None:
+        """Without this, a request that is never answered is kept for ever."""
+        for future in pending:
+            self._resolve.remove_pending_request(future)
 
     def _listen(self, watch: Watch) -> None:
         def on_image(message: CompressedImage) -> None:
@@ -220,6 +240,23 @@ class BridgeNode(ModuleNode):
         for watch in self._watches.values():
             self._unlisten(watch)
 
+    # -- ROS side, for work handed to Gateway.on_ros_side --------------------------------------------------------------
+
+    def graph_nodes(self) -> list[GraphNode]:
+        """Everybody on the graph."""
+        return graph_nodes(self)
+
+    def listen(self, topic: str, deliver: Callable[[str, Any], object]) -> None:
+        """Call ``deliver`` on the asyncio side with the sender's name and its newest message, see DynamicTopics."""
+        self._dynamic.listen(topic, lambda sender, data: self._to_loop.put(partial(deliver, sender, data)))
+
+    def unlisten(self, topic: str) -> None:
+        self._dynamic.unlisten(topic)
+
+    def publish(self, topic: str, plain: Any) -> int:
+        """Number of subscribers that the message was sent to, see DynamicTopics."""
+        return self._dynamic.publish(topic, plain)
+
     # -- asyncio side: see Gateway -------------------------------------------------------------------------------------
 
     def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
@@ -229,9 +266,6 @@ class BridgeNode(ModuleNode):
 
     def silent_s(self) -> float:
         return monotonic() - self._last_beat_s
-
-    def lost(self) -> int:
-        return self._to_loop.lost
 
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
         goal = ActuateValve.Goal(
@@ -243,7 +277,11 @@ class BridgeNode(ModuleNode):
 
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
         request = ResolveLeak.Request(leak_id=to_uuid_msg(leak_id), resolved_by=resolved_by, note=note)
-        return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, answer))
+        pending: list[Future] = []
+        try:
+            return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, pending, answer))
+        finally:
+            self._ask_ros(lambda: self._forget(pending))
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         watch = Watch(topic, on_frame)
@@ -252,24 +290,30 @@ class BridgeNode(ModuleNode):
             self._watches.pop(topic, None)
             self._unlisten(watch)
 
-        self._to_ros.put(lambda: self._listen(watch))
-        return lambda: self._to_ros.put(stop)
+        self._ask_ros(lambda: self._listen(watch))
+        return lambda: self._ask_ros(stop)
 
     async def on_ros_side(self, work: Callable[[Any], T]) -> T:
-        return await self._asked("the ROS executor", lambda answer: self._settle(answer, work(self)))
+        def do(answer: asyncio.Future[T]) -> None:
+            try:
+                self._settle(answer, work(self))
+            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to who asked
+                self._settle(answer, error)
+
+        return await self._asked("the ROS executor", do)
 
     async def _asked(self, who: str, ask: Callable[[asyncio.Future[T]], object]) -> T:
         """Have the ROS side ask somebody, and wait for the answer it settles."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._to_ros.put(lambda: ask(answer))
+        self._ask_ros(lambda: ask(answer))
         return await answered(answer, self.settings.command_timeout_s, who)
 
     def _deliver(self, received: Received) -> None:
         self._on_message(received)
 
-    def _wake_ros(self) -> None:
+    def _ask_ros(self, work: Callable[[], object]) -> None:
         with suppress(InvalidHandle):  # the node has ended
-            self._guard.trigger()
+            self._to_ros(work)
 
 
 class Watch:

@@ -12,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainview_ros.bridge.commands import CommandError
+from plainview_ros.bridge.schemas.core import Problem as ProblemDocument
 
+MEDIA_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 1_000_000
 
 
@@ -50,12 +52,25 @@ def document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]
 
 
 def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(problem, problem["status"], headers, media_type="application/problem+json")
+    return JSONResponse(problem, problem["status"], headers, media_type=MEDIA_TYPE)
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's ``responses=``: the errors it answers besides invalid requests."""
+    return {status: {"model": ProblemDocument} for status in sorted({*statuses, 422})}
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
+    """Make every error of the application a problem document, and say so in its OpenAPI."""
     app.add_middleware(BodyLimit)
+    plain_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _declare_media_type(plain_openapi())
+        return plain_openapi()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
@@ -78,6 +93,16 @@ def install(app: FastAPI) -> None:
         """The server logs the traceback; what is inside is nobody's business outside."""
         detail = f"{request.method} {request.url.path[:200]} failed, see the bridge's log"
         return answer(document(500, "internal_error", detail))
+
+
+def _declare_media_type(openapi: dict[str, Any]) -> None:
+    """FastAPI declares all models as application/json."""
+    for operations in openapi["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
+                    content[MEDIA_TYPE] = content.pop("application/json")
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DEFAULT_PORT = 4000
@@ -23,6 +24,7 @@ class Settings:
     max_event_streams: int = 500
     max_camera_viewers: int = 50
     send_timeout_s: float = 20.0
+    command_topics: Sequence[str] = ("",)  # of an empty list ROS could not tell the type
 
 
 def listening_port(port: int) -> int:

@@ -1,13 +1,15 @@
-"""Streams end with the process, and there are only so many of them."""
+"""Responses without end: there are only so many, they notice that their client is gone, and end with the process."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
+
+from starlette.types import Receive, Send
 
 from plainview_ros.bridge.problems import Problem
 
@@ -20,19 +22,51 @@ class Seats:
         self._limit = limit
         self.taken = 0
 
-    def check(self) -> None:
-        """Raises ``Problem`` (503) when all seats are taken."""
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold a seat. Raises ``Problem`` (503) when all are taken."""
         if self.taken >= self._limit:
             detail = f"{self._limit} {self._kind} are open, no more are served"
             raise Problem(503, "too_many_streams", detail, {"Retry-After": "10"})
-
-    @contextmanager
-    def take(self) -> Iterator[None]:
         self.taken += 1
         try:
             yield
         finally:
             self.taken -= 1
+
+
+async def respond(
+    receive: Receive, send: Send, headers: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send_timeout_s: float
+) -> None:
+    """Send chunks as the body of a 200 response until there are no more or the client is gone.
+
+    A client whose network was lost without a goodbye takes nothing any more; after ``send_timeout_s`` it is given up.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def write() -> None:
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                overdue = loop.call_later(send_timeout_s, writing.cancel)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                overdue.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    writing, watching = loop.create_task(write()), loop.create_task(watch())
+    try:
+        await asyncio.wait((writing, watching), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        writing.cancel()
+        watching.cancel()
+        ended, _ = await asyncio.gather(writing, watching, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
 
 
 @contextmanager

@@ -1,14 +1,68 @@
-"""What the API is and how it is."""
+"""What the API is, how it is, and what happens."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import RedirectResponse
 
 from plainview_ros import __version__
+from plainview_ros.bridge import health
+from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.event_log import EventId
+from plainview_ros.bridge.problems import Problem, answers
+from plainview_ros.bridge.schemas.core import About, Health, Module
+from plainview_ros.bridge.sse import EventStream
 
 router = APIRouter(tags=["Core"])
 
+EXAMPLE = """retry: 2000
 
-@router.get("/")
-async def about() -> dict[str, str]:
-    return {"name": "Plainview API", "version": __version__, "service": "core"}
+event: telemetry.tick
+data: {"type":"telemetry.tick","at":1763906700000}
+
+id: 1763906703127-0
+event: valve.actuation.requested
+data: {"type":"valve.actuation.requested","valveId":"v-101","requestedAt":1763906703101}
+
+"""
+
+
+@router.get("/", response_model=About)
+async def about(accept: Annotated[str, Header()] = "") -> About | Response:
+    """Name and version; a browser is sent to the documentation."""
+    if "text/html" in accept:
+        return RedirectResponse("/docs")
+    return About(version=__version__)
+
+
+@router.get("/health", responses={503: {"model": Health, "description": "the ROS side does not run"}})
+async def get_health(bridge: BridgeDep, response: Response) -> Health:
+    """The bridge and all it watches: 200 when ok or degraded, 503 when down."""
+    report = health.health(bridge)
+    response.status_code = 503 if report.status == "down" else 200
+    return report
+
+
+@router.get("/modules")
+async def get_modules(bridge: BridgeDep) -> list[Module]:
+    return health.modules(bridge.state)
+
+
+@router.get(
+    "/events",
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}, **answers(400, 503)},
+)
+async def events(bridge: BridgeDep, last_event_id: Annotated[str | None, Header()] = None) -> EventStream:
+    """Server-Sent Events: everything that happens, from now on or from after `Last-Event-ID`.
+
+    A client that was away for too long gets `stream.gap` and should read the present state again.
+    """
+    try:
+        after = EventId.parse(last_event_id) if last_event_id else None
+    except ValueError as error:
+        raise Problem(400, "bad_event_id", f"Last-Event-ID: {error}") from None
+    return EventStream(bridge.log, after, bridge.event_seats, bridge.settings.send_timeout_s)

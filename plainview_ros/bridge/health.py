@@ -1,0 +1,63 @@
+"""How the bridge and what it watches are doing."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from plainview_ros import __version__
+from plainview_ros.bridge.context import Bridge
+from plainview_ros.bridge.schemas.core import Check, Condition, Health, Module
+from plainview_ros.bridge.state import State
+from plainview_ros.ros import topics
+
+EXECUTOR_SILENT_S = 3.0
+"""The node's executor has something to do twice a second; after this long it hangs or has ended."""
+
+
+MODULES = (
+    ("pipeline-guard", topics.PIPELINE_STATE, "PipelineGuard", "Robot control & leak prevention"),
+    ("rig-sight", topics.CAMERAS_STATE, "RigSight", "Camera/thermal integration for safety monitoring"),
+    ("valve-ops", topics.VALVES_STATE, "ValveOps", "Autonomous actuation & maintenance scheduling"),
+    ("flow-iq", topics.FLOW_STATE, "FlowIQ", "Predictive analytics & anomaly detection"),
+)
+
+
+def modules(state: State) -> list[Module]:
+    return [
+        Module(key=key, title=title, description=description, status=_freshness(state, topic).status)
+        for key, topic, title, description in MODULES
+    ]
+
+
+def health(bridge: Bridge) -> Health:
+    """Down is only the bridge itself, when its ROS side does not run; what it watches can at most be degraded."""
+    silent_s = bridge.gateway.silent_s()
+    ros = Check(status="ok")
+    if silent_s > EXECUTOR_SILENT_S:
+        ros = Check(status="down", detail=f"the ROS executor has done nothing for {silent_s:.1f} s")
+    checks = {"ros": ros, "events": _events(bridge)}
+    checks |= {key: _freshness(bridge.state, topic) for key, topic, _, _ in MODULES}
+    for complaint in bridge.state.complaints():
+        checks[complaint["name"]] = Check(status="degraded", detail=f"{complaint['level']}: {complaint['message']}")
+    status: Condition = "ok" if all(check.status == "ok" for check in checks.values()) else "degraded"
+    return Health(
+        status="down" if ros.status == "down" else status,
+        uptime_sec=int(monotonic() - bridge.started_s),
+        checks=checks,
+        version=__version__,
+    )
+
+
+def _freshness(state: State, topic: str) -> Check:
+    age_s = state.age_s(topic)
+    if age_s is None:
+        return Check(status="down", detail=f"nothing was received on {topic} yet")
+    if state.is_stale(topic):
+        return Check(status="degraded", detail=f"stale: the last {topic} is {age_s:.1f} s old")
+    return Check(status="ok")
+
+
+def _events(bridge: Bridge) -> Check:
+    log = bridge.log
+    held = f"{log.entries} events, {log.size_bytes} bytes in memory, {bridge.event_seats.taken} clients"
+    return Check(status="down" if log.closed else "ok", detail=held)

@@ -1,0 +1,73 @@
+"""Transitions of the things that happen: strokes, leaks, anomalies, detections, alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from plainview_ros.bridge.gateway import Plain
+
+
+@dataclass(slots=True)
+class Record:
+    """One thing that happened."""
+
+    since_s: float
+    """Stamp of its earliest known transition [s]."""
+    latest: Plain
+    """Its newest transition, or how the newest snapshot has it."""
+
+    def absorb(self, data: Plain) -> None:
+        stamp_s = data["header"]["stamp"]
+        self.since_s = min(self.since_s, stamp_s)
+        if stamp_s >= self.latest["header"]["stamp"]:
+            self.latest = data
+
+
+class Journal:
+    """The newest things of one kind, each by its id, and which transitions are known.
+
+    A publisher hands its last thousand transitions to every late joiner, so each may come again at any time.
+
+    Args:
+        id_field: the message's field that is the same for all transitions of one thing.
+        capacity: how many things are remembered; the one that was first heard of longest ago is forgotten first.
+        known: how many transitions are recognised when they come again; well above the depth of the event QoS.
+    """
+
+    def __init__(self, id_field: str, capacity: int = 1000, known: int = 5000) -> None:
+        self._id_field = id_field
+        self._capacity = capacity
+        self._max_known = known
+        self._records: dict[str, Record] = {}
+        self._known: dict[str, None] = {}
+
+    def add(self, data: Plain) -> bool:
+        """Take one transition; False when it is known already."""
+        event_id = data["event_id"]
+        if event_id in self._known:
+            return False
+        self._known[event_id] = None
+        if len(self._known) > self._max_known:
+            del self._known[next(iter(self._known))]
+        self.note(data)
+        return True
+
+    def note(self, data: Plain) -> None:
+        """Take how a snapshot or an answer has a thing; its transition is still to come, or came already."""
+        if data["header"]["stamp"] is None:
+            return
+        thing_id = data[self._id_field]
+        if thing_id in self._records:
+            self._records[thing_id].absorb(data)
+            return
+        self._records[thing_id] = Record(data["header"]["stamp"], data)
+        if len(self._records) > self._capacity:
+            del self._records[next(iter(self._records))]
+
+    def get(self, thing_id: str) -> Record | None:
+        return self._records.get(thing_id)
+
+    def newest(self, count: int | None = None) -> list[Record]:
+        """What began last comes first."""
+        return list(islice(sorted(self._records.values(), key=lambda record: -record.since_s), count))

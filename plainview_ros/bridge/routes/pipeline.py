@@ -1,0 +1,89 @@
+"""PipelineGuard."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
+
+from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.journal import Record
+from plainview_ros.bridge.problems import answers, not_found
+from plainview_ros.bridge.schemas.base import litres, midnight_s
+from plainview_ros.bridge.schemas.pipeline import (
+    Leak,
+    PipelineAlerts,
+    PipelineHealth,
+    PressureReading,
+    Resolution,
+    ResolveRequest,
+    Section,
+)
+from plainview_ros.ros.topics import PIPELINE_STATE
+
+router = APIRouter(prefix="/pipeline", tags=["PipelineGuard"])
+
+
+@router.get("/alerts")
+async def alerts(bridge: BridgeDep) -> PipelineAlerts:
+    active = bridge.state.active_leaks()
+    state = bridge.state.snapshot(PIPELINE_STATE)
+    return PipelineAlerts(
+        active_leak_count=len(active),
+        critical_count=sum(record.latest["severity"] == "critical" for record in active),
+        active_leaks=[Leak.of(record) for record in active[:20]],
+        recent_history=[Leak.of(record) for record in bridge.state.leaks.newest(10)],
+        integrity=round(state["integrity_score"] or 0) if state else 0,
+        stale=bridge.state.is_stale(PIPELINE_STATE),
+    )
+
+
+@router.get("/health")
+async def health(bridge: BridgeDep) -> PipelineHealth:
+    state = bridge.state.snapshot(PIPELINE_STATE)
+    pipeline = bridge.rig.pipeline
+    return PipelineHealth(
+        timestamp=(state["header"]["stamp"] if state else None) or bridge.gateway.now_s(),
+        integrity_score=round(state["integrity_score"] or 0) if state else 0,
+        active_leaks=len(bridge.state.active_leaks()),
+        last_inspection=state["last_inspection"] if state else midnight_s(pipeline.last_inspection),
+        maintenance_due=state["maintenance_due"] if state else midnight_s(pipeline.maintenance_due),
+        estimated_volume_lost=litres(state["volume_lost_m3"] if state else None) or 0.0,
+        pressure_profile=[PressureReading.model_validate(point) for point in state["profile"]] if state else [],
+        stale=bridge.state.is_stale(PIPELINE_STATE),
+    )
+
+
+@router.get("/sections/{section}", responses=answers(404))
+async def section(bridge: BridgeDep, section: str) -> Section:
+    if section not in bridge.rig.section:
+        raise not_found("section", section)
+    state = bridge.state
+    last = next((record for record in state.leaks.newest() if record.latest["section"] == section), None)
+    return Section.of(
+        section,
+        state.part(PIPELINE_STATE, section),
+        [Leak.of(record) for record in state.active_leaks() if record.latest["section"] == section],
+        Leak.of(last) if last else None,
+        stale=state.is_stale(PIPELINE_STATE),
+    )
+
+
+@router.post("/alerts/{leak_id}/resolve", responses=answers(404, 409, 502, 503, 504))
+async def resolve(
+    bridge: BridgeDep,
+    leak_id: str,
+    request: Request,
+    wish: Annotated[ResolveRequest | None, Body()] = None,
+) -> Resolution:
+    """An operator says that a leak is repaired."""
+    try:
+        wanted = uuid.UUID(leak_id)
+    except ValueError:
+        raise not_found("leak", leak_id) from None
+    wish = wish or ResolveRequest()
+    who = wish.resolved_by or f"http {request.client.host if request.client else 'unknown'}"
+    leak = await bridge.gateway.resolve_leak(wanted, who, wish.note)
+    bridge.state.leaks.note(leak)
+    return Resolution(leak=Leak.of(Record(leak["header"]["stamp"] or bridge.gateway.now_s(), leak)))

@@ -1,0 +1,66 @@
+"""ValveOps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request
+
+from plainview_ros import assets
+from plainview_ros.bridge.commands import other_end
+from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.problems import answers, not_found
+from plainview_ros.bridge.schemas.valves import ActuateRequest, Actuation, Valve, ValveHealth
+from plainview_ros.ros.topics import VALVES_STATE
+
+router = APIRouter(prefix="/valves", tags=["ValveOps"])
+
+
+def known_valve(bridge: BridgeDep, valve_id: str) -> assets.Valve:
+    valve = bridge.rig.valve.get(valve_id)
+    if valve is None:
+        raise not_found("valve", valve_id)
+    return valve
+
+
+ValveDep = Annotated[assets.Valve, Depends(known_valve)]
+
+
+@router.get("")
+async def valves(bridge: BridgeDep) -> list[Valve]:
+    state = bridge.state
+    stale = state.is_stale(VALVES_STATE)
+    return [Valve.of(valve, state.part(VALVES_STATE, valve.id), stale=stale) for valve in bridge.rig.valves]
+
+
+@router.get("/{valve_id}", responses=answers(404))
+async def valve(bridge: BridgeDep, valve: ValveDep) -> Valve:
+    state = bridge.state
+    return Valve.of(valve, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
+
+
+@router.get("/{valve_id}/health", responses=answers(404))
+async def valve_health(bridge: BridgeDep, valve: ValveDep) -> ValveHealth:
+    state = bridge.state
+    return ValveHealth.of(valve, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
+
+
+@router.post("/{valve_id}/actuate", responses=answers(404, 409, 502, 503, 504))
+async def actuate(
+    bridge: BridgeDep,
+    valve: ValveDep,
+    request: Request,
+    wish: Annotated[ActuateRequest | None, Body()] = None,
+) -> Actuation:
+    """Stroke a valve; answers as soon as it moves. How it ends is told on `/events`.
+
+    409: it moves already, or its position is not known; 503: nobody serves the action; 504: no answer in time.
+    """
+    wish = wish or ActuateRequest()
+    target = wish.target_position
+    if target is None:
+        state = bridge.state
+        target = other_end(valve.id, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
+    client = request.client.host if request.client else "unknown"
+    actuation_id = await bridge.gateway.actuate(valve.id, target, f"http {client}", wish.reason)
+    return Actuation(actuation_id=str(actuation_id))

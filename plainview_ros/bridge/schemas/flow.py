@@ -1,0 +1,191 @@
+"""Flow lines as the web sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from plainview_ros.bridge.flow_history import Channel, FlowSample, Spread
+from plainview_ros.bridge.gateway import Plain
+from plainview_ros.bridge.journal import Record
+from plainview_ros.bridge.schemas.base import Instant, Schema, Score, lpm
+
+Severity = Literal["low", "medium", "high"]
+
+WEB_NAMES: Mapping[str, str] = {
+    "flow_rate": "flow_rate_lpm",
+    "pressure": "pressure_pa",
+    "temperature": "temperature_c",
+    "viscosity": "viscosity",
+}
+"""Field of ``Metrics`` for each channel."""
+
+
+def web_unit(channel: str) -> Callable[[float | None], float | None]:
+    """From the channel's SI unit to the unit the web has: l/min for flow, all others stay."""
+    return lpm if channel == "flow_rate" else lambda value: value
+
+
+class Metrics(Schema):
+    flow_rate_lpm: float | None = Field(default=None, description="[l/min]", examples=[3300.0])
+    pressure_pa: float | None = Field(default=None, description="[Pa] gauge", examples=[1_210_000.0])
+    temperature_c: float | None = Field(default=None, description="[°C]", examples=[38.4])
+    viscosity: float | None = Field(default=None, description="[Pa s]", examples=[None])
+    timestamp: Instant | None = Field(default=None, description="of the newest value; null while there is none")
+
+    @classmethod
+    def of(cls, sample: FlowSample) -> Metrics:
+        return cls(
+            flow_rate_lpm=lpm(sample.flow_rate),
+            pressure_pa=sample.pressure,
+            temperature_c=sample.temperature,
+            viscosity=sample.viscosity,
+            timestamp=sample.stamp_s,
+        )
+
+
+class CurrentMetrics(Metrics):
+    """The newest values however old, and which of them are too old."""
+
+    line_id: str = Field(examples=["fl-1"])
+    learning: bool = Field(default=True, description="the detector has not seen enough to judge", examples=[False])
+    stale: bool = Field(description="FlowIQ has been silent for too long, or was never heard", examples=[False])
+    stale_values: list[str] = Field(default=[], description="values here older than their deadline")
+
+    @classmethod
+    def now(cls, line_id: str, state: Plain | None, *, stale: bool) -> CurrentMetrics:
+        channels = {item["channel"]: item for item in state["channels"]} if state else {}
+        known = {name: item for name, item in channels.items() if name in WEB_NAMES and item["stamp"] is not None}
+        return cls(
+            line_id=line_id,
+            learning=state["learning"] if state else True,
+            stale=stale,
+            stale_values=[_web_name(name) for name, item in channels.items() if item["stale"]],
+            timestamp=max((item["stamp"] for item in known.values()), default=None),
+            **{WEB_NAMES[name]: web_unit(name)(item["value"]) for name, item in known.items()},
+        )
+
+
+class Anomaly(Schema):
+    id: str = Field(examples=["7e3c1a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
+    type: str = Field(examples=["pressure_deviation"])
+    severity: Severity
+    detected_at: Instant
+    metrics: dict[str, float | None] = Field(description="what deviated", examples=[{"pressurePa": 1_650_000.0}])
+    expected_range: Limits | None = None
+    actual_value: float | None = Field(
+        default=None, description="worst value, in metrics' unit", examples=[1_650_000.0]
+    )
+    line_id: str = Field(examples=["fl-1"])
+    open: bool = Field(description="not back in the expected range yet", examples=[True])
+    score: float | None = Field(default=None, description="robust standard deviations off", examples=[9.1])
+    confidence: float | None = Field(default=None, examples=[0.97])
+    evidence: str = ""
+
+    @classmethod
+    def of(cls, record: Record) -> Anomaly:
+        anomaly = record.latest
+        convert = web_unit(anomaly["channel"])
+        low, high = convert(anomaly["expected_min"]), convert(anomaly["expected_max"])
+        return cls(
+            id=anomaly["anomaly_id"],
+            type=anomaly["type"],
+            severity=anomaly["severity"],
+            detected_at=anomaly["detected_at"] or record.since_s,
+            metrics={_web_name(anomaly["channel"]): convert(anomaly["value"])},
+            expected_range=None if low is None or high is None else Limits(min=low, max=high),
+            actual_value=convert(anomaly["value"]),
+            line_id=anomaly["line_id"],
+            open=anomaly["phase"] != "closed",
+            score=anomaly["score"],
+            confidence=anomaly["confidence"],
+            evidence=anomaly["evidence"],
+        )
+
+
+class Limits(Schema):
+    min: float = Field(examples=[1_180_000.0])
+    max: float = Field(examples=[1_240_000.0])
+
+
+class Stat(Schema):
+    min: float | None = Field(default=None, examples=[3100.0])
+    max: float | None = Field(default=None, examples=[3420.0])
+    avg: float | None = Field(default=None, examples=[3301.5])
+
+
+class Stats(Schema):
+    """In the units of Metrics; null where there is no value."""
+
+    flow: Stat = Stat()
+    pressure: Stat = Stat()
+    temperature: Stat = Stat()
+
+    @classmethod
+    def of(cls, spreads: Mapping[Channel, Spread]) -> Stats:
+        stats = {"flow": spreads.get("flow_rate"), "pressure": spreads.get("pressure")}
+        stats["temperature"] = spreads.get("temperature")
+        convert = {"flow": lpm, "pressure": web_unit("pressure"), "temperature": web_unit("temperature")}
+        return cls(
+            **{
+                name: Stat(min=convert[name](spread.min), max=convert[name](spread.max), avg=convert[name](spread.avg))
+                for name, spread in stats.items()
+                if spread is not None
+            }
+        )
+
+
+class FlowHealth(Schema):
+    timestamp: Instant
+    current_metrics: CurrentMetrics
+    anomaly_count: int = Field(description="in the last hour", examples=[0])
+    recent_anomalies: list[Anomaly] = Field(description="the last 5 of the last hour, newest first")
+    health_score: Score
+    stale: bool = Field(examples=[False])
+
+
+class FlowMetrics(Schema):
+    current: CurrentMetrics
+    history: list[Metrics] = Field(description="the last 20, oldest first")
+    stats: Stats = Field(description="over the last hour")
+
+
+class FlowSource(Schema):
+    source: Literal["mock", "ros2"] = Field(description="mock: only the simulator publishes the instruments")
+    publishers: list[str] = Field(description="nodes that publish the instruments", examples=[["/simulator"]])
+    stale: bool = Field(examples=[False])
+
+
+class FlowStatistics(Schema):
+    stats: Stats
+    anomalies_count: int = Field(examples=[0])
+    sample_count: int = Field(examples=[3600])
+    since: Instant | None = Field(description="oldest sample that was at hand; null: none")
+
+
+class FlowRange(Schema):
+    metrics: list[Metrics] = Field(description="oldest first")
+    aggregation: Stats
+    since: Instant | None = Field(description="oldest sample that was at hand at all; null: none")
+
+
+class FlowExport(Schema):
+    format: Literal["csv"] = "csv"
+    data: str = Field(examples=["timestamp,flow_lpm,pressure_pa,temperature_c\n"])
+    row_count: int = Field(examples=[0])
+
+
+class Prediction(Schema):
+    has_prediction: bool = Field(examples=[False])
+    prediction: dict[str, Any] | None = None
+    reason: str | None = Field(default=None, examples=["no forecast is computed yet"])
+    cached: bool = False
+    anomaly_count: int = Field(examples=[0])
+
+
+def _web_name(channel: str) -> str:
+    """The channel as a JSON field of Metrics."""
+    field = Metrics.model_fields.get(WEB_NAMES.get(channel, ""))
+    return channel if field is None or field.alias is None else field.alias

@@ -1,0 +1,109 @@
+"""Valves as the web sees them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from plainview_ros import assets
+from plainview_ros.bridge.gateway import Plain
+from plainview_ros.bridge.schemas.base import Instant, Schema, Score, midnight_s
+
+Status = Literal["ok", "warning", "offline", "maintenance"]
+
+WEB_NAMES = {
+    "position": "position",
+    "torque_nm": "torqueNm",
+    "temperature_c": "temperature",
+    "pressure_pa": "pressurePa",
+}
+
+
+class ValveReading(Schema):
+    """What both views of a valve have.
+
+    A valve is called `ok` only while that is known: if ValveOps is silent, or was never heard, it is `warning`, and
+    `stale` says why; a worse status stays as it was.
+    """
+
+    status: Status
+    last_torque_nm: float | None = Field(default=None, description="[N m] peak of the last stroke", examples=[181.4])
+    last_actuation_time: Instant | None = None
+    temperature: float | None = Field(default=None, description="[°C]", examples=[41.2])
+    pressure_pa: float | None = Field(default=None, description="[Pa] gauge", examples=[2_140_000.0])
+    estimated_maintenance: Instant | None = None
+    stale: bool = Field(description="ValveOps has been silent for too long, or was never heard", examples=[False])
+    stale_values: list[str] = Field(default=[], description="measured values here that are older than their deadline")
+
+
+class Valve(ValveReading):
+    id: str = Field(examples=["v-101"])
+    name: str = Field(examples=["Wellhead A1"])
+    position: float | None = Field(default=None, description="0 closed, 1 open", examples=[1.0])
+    torque_nm: float | None = Field(default=None, description="[N m] at the stem now", examples=[0.0])
+    moving: bool = False
+
+    @classmethod
+    def of(cls, valve: assets.Valve, state: Plain | None, *, stale: bool) -> Valve:
+        more: dict[str, Any] = {} if state is None else {key: state[key] for key in ("position", "torque_nm", "moving")}
+        return cls(id=valve.id, name=valve.name, **_reading(valve, state, stale=stale), **more)
+
+
+class Thresholds(Schema):
+    temp_warning: float = Field(description="[°C]", examples=[60.0])
+    temp_critical: float = Field(description="[°C]", examples=[75.0])
+    pressure_warning: float = Field(description="[Pa]", examples=[2_800_000.0])
+    pressure_critical: float = Field(description="[Pa]", examples=[3_000_000.0])
+    torque_variance: float = Field(description="[N m]", examples=[5.0])
+
+
+class ValveHealth(ValveReading):
+    valve_id: str = Field(examples=["v-101"])
+    thresholds: Thresholds
+    health_score: Score
+    health_factors: list[str] = Field(description="one sentence for each deduction", examples=[[]])
+
+    @classmethod
+    def of(cls, valve: assets.Valve, state: Plain | None, *, stale: bool) -> ValveHealth:
+        limits = valve.thresholds
+        return cls(
+            valve_id=valve.id,
+            thresholds=Thresholds(
+                temp_warning=limits.temp_warning_c,
+                temp_critical=limits.temp_critical_c,
+                pressure_warning=limits.pressure_warning_pa,
+                pressure_critical=limits.pressure_critical_pa,
+                torque_variance=limits.torque_variance_nm,
+            ),
+            health_score=state["health_score"] if state else 0,
+            health_factors=state["health_factors"] if state else ["nothing was heard from ValveOps yet"],
+            **_reading(valve, state, stale=stale),
+        )
+
+
+class ActuateRequest(Schema):
+    target_position: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        default=None, description="0 closed, 1 open; not given: the other end position", examples=[0.0]
+    )
+    reason: str = Field(default="", max_length=500, examples=["weekly test"])
+
+
+class Actuation(Schema):
+    ok: Literal[True] = True
+    actuation_id: str = Field(examples=["5b0c9a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
+
+
+def _reading(valve: assets.Valve, state: Plain | None, *, stale: bool) -> dict[str, Any]:
+    if state is None:
+        return {"status": "warning", "stale": True, "estimated_maintenance": midnight_s(valve.estimated_maintenance)}
+    return {
+        "status": "warning" if stale and state["status"] == "ok" else state["status"],
+        "stale": stale,
+        "stale_values": [WEB_NAMES.get(name, name) for name in state["stale"]],
+        "last_torque_nm": state["last_torque_nm"],
+        "last_actuation_time": state["last_actuation"],
+        "temperature": state["temperature_c"],
+        "pressure_pa": state["pressure_pa"],
+        "estimated_maintenance": state["estimated_maintenance"],
+    }
