@@ -67,7 +67,7 @@ def load_document(
 
 
 def _syntax_error(error: Exception) -> str:
-    """``12: not valid YAML: expected ',' or ']', but got '<stream end>'``; without a line when the parser gives none."""
+    """``12: not valid YAML: expected ',' or ']', but got '<stream end>'``; without a line when it has none."""
     mark = getattr(error, "problem_mark", None)
     line = "" if mark is None else f"{mark.line + 1}:"
     return " ".join(f"{line} not valid YAML: {getattr(error, 'problem', None) or error}".split())
