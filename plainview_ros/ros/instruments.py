@@ -7,10 +7,10 @@ from typing import Any
 
 from sensor_msgs.msg import FluidPressure, Temperature
 
-from plainview_ros.assets import Quantity
+from plainview_ros.assets import Instrument, Quantity
 from plainview_ros.msg import FlowRate, ScanFrame
 from plainview_ros.ros import qos, topics
-from plainview_ros.ros.conversions import from_stamp
+from plainview_ros.ros.conversions import from_stamp, to_stamp
 from plainview_ros.ros.node import ModuleNode
 from plainview_ros.samples import BadSampleError, Sample, SampleGate
 
@@ -20,6 +20,46 @@ MESSAGES: dict[Quantity, tuple[Any, str, str]] = {
     "flow_rate": (FlowRate, topics.FLOW_RATE, "flow_rate"),
 }
 """Message type, default topic and field of the value for each quantity; others come by scan frame only."""
+
+
+class InstrumentOutput:
+    """Publishes readings of a rig's instruments, each on the topic its driver would use.
+
+    Args:
+        node: the node, while it is being built.
+        tags: the instruments it will publish.
+    """
+
+    def __init__(self, node: ModuleNode, tags: Collection[str]) -> None:
+        self._instruments = {tag: node.rig.instrument[tag] for tag in tags}
+        types = {topic: message_type for topic, message_type, _ in map(_outlet, self._instruments.values())}
+        self._publish = {topic: node.publisher(types[topic], topic, qos.SENSOR) for topic in sorted(types)}
+        self._node = node
+
+    def is_heard(self) -> bool:
+        """Whether somebody subscribes to every one of the topics."""
+        return all(self._node.count_subscribers(topic) for topic in self._publish)
+
+    def publish(self, tag: str, value: float, stamp_s: float) -> None:
+        """Publish one reading, in the SI unit of the instrument's quantity.
+
+        Raises:
+            KeyError: for a tag that was not announced.
+        """
+        topic, message_type, field = _outlet(self._instruments[tag])
+        if message_type is ScanFrame:
+            message = ScanFrame(tags=[tag], values=[value], quality=[ScanFrame.QUALITY_GOOD])
+        else:
+            message = message_type(**{field: value})
+            message.header.frame_id = tag
+        message.header.stamp = to_stamp(stamp_s)
+        self._publish[topic](message)
+
+
+def _outlet(instrument: Instrument) -> tuple[str, Any, str]:
+    """Topic, message type and field of the value of an instrument's messages."""
+    message_type, topic, field = MESSAGES.get(instrument.quantity, (ScanFrame, topics.SCAN, "values"))
+    return (topic if message_type is ScanFrame else instrument.topic or topic), message_type, field
 
 
 class InstrumentFeed:

@@ -33,6 +33,9 @@ from plainview_ros.share import share_file
 
 MessageT = TypeVar("MessageT")
 
+DEFECT_CODE = 65535
+"""``error_code`` of a service whose handler failed: none of its own codes."""
+
 LOG_EVERY_S = 10.0
 """The same subject is complained about once in this time; every complaint is counted."""
 
@@ -126,6 +129,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._refusals = Refusals()
         self._defects = 0
         self._deaf_topics: dict[str, str] = {}
+        self.exit_code: int | None = None
         for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
             self.declare_parameter(setting.name, setting.default, setting.descriptor())
         self.add_on_set_parameters_callback(self._refuse_while_configured)
@@ -178,8 +182,19 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._undo.append(lambda: self.destroy_timer(timer))
 
     def serve(self, service_type: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
-        """Answer a service. It answers while inactive too: the handler says in its response what it cannot do."""
-        service = self.create_service(service_type, name, handler)
+        """Answer a service. It answers while inactive too: the handler says in its response what it cannot do.
+
+        A handler that raises is a defect, answered with ``DEFECT_CODE`` in the response's ``error_code``.
+        """
+
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return handler(request, response)
+            except Exception:
+                self._report_defect(name)
+                return service_type.Response(error_code=DEFECT_CODE, error_msg=f"{name} failed, see the node's log")
+
+        service = self.create_service(service_type, name, guarded)
         self._undo.append(lambda: self.destroy_service(service))
 
     def serve_action(
@@ -247,6 +262,10 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         """Register what must be undone for something built by other means (an action server, a thread)."""
         self._undo.append(undo)
 
+    def finish(self, exit_code: int = 0) -> None:
+        """End the process that :func:`run` runs this node in: it has nothing more to do."""
+        self.exit_code = exit_code
+
     def refuse(self, subject: str, reason: str) -> None:
         """Count and log input that was not used; ``subject`` groups what is logged at most every ten seconds."""
         if self._refusals.add(subject, reason, monotonic()):
@@ -271,9 +290,14 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             return TransitionCallbackReturn.FAILURE
         diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)
         self._undo.append(lambda: self.destroy_publisher(diagnostics))
-        timer = self.create_timer(
-            1.0, lambda: diagnostics.publish(self._diagnose()), clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+
+        def report() -> None:
+            try:
+                diagnostics.publish(self._diagnose())
+            except Exception:
+                self._report_defect("diagnostics")
+
+        timer = self.create_timer(1.0, report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._undo.append(lambda: self.destroy_timer(timer))
         return super().on_configure(state)
 
@@ -393,7 +417,11 @@ def _prepare_middleware() -> None:
 
 
 def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
-    """Run one node in its own process until SIGINT or SIGTERM. Returns the exit code, 1 when it could not start."""
+    """Run one node in its own process until SIGINT, SIGTERM or :meth:`ModuleNode.finish`.
+
+    Returns:
+        The exit code: 1 when the node could not start, else the one it finished with, else 0.
+    """
     _prepare_middleware()
     rclpy.init(args=arguments)
     node: ModuleNode | None = None
@@ -403,7 +431,9 @@ def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
             return 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        while rclpy.ok() and node.exit_code is None:
+            executor.spin_once()
+        return node.exit_code or 0
     except (InvalidParameterTypeException, InvalidParameterValueException) as error:
         print(error, file=sys.stderr)
         return 1

@@ -51,3 +51,19 @@ DIAGNOSTICS = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 """/diagnostics as REP-107 nodes publish it; deep enough for all nodes of a rig at once."""
+
+CLOCK = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""/clock: only the newest tick counts; ROS nodes subscribe best effort, others may ask for reliable."""
+
+CLOCK = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Simulated time: as rclcpp and rclpy subscribe to it."""
