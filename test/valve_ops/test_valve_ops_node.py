@@ -20,7 +20,7 @@ from rclpy.action import ActionClient
 from sensor_msgs.msg import FluidPressure, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from graph import REPOSITORY, Graph, Inbox, NodeProcess
+from graph import DEADLINE_S, REPOSITORY, Graph, Inbox, NodeProcess
 from plainview_ros.action import ActuateValve
 from plainview_ros.msg import Alert, ScanFrame, ValveActuation, ValveState, ValveStates
 from plainview_ros.ros import qos, topics
@@ -156,7 +156,7 @@ class Site:
 
     def start(self) -> NodeProcess:
         node = self.graph.start("valve_ops", {"rig": self.rig_file})
-        assert self.client.wait_for_server(30)
+        assert self.client.wait_for_server(DEADLINE_S)
         return node
 
     def valve(self, condition: Callable[[ValveState], bool], what: str, valve_id: str = "v-101") -> ValveState:
@@ -443,7 +443,7 @@ def test_shutdown_in_mid_stroke_holds_the_valve_and_the_process_lives(site: Site
 def test_goal_before_any_position_is_refused(tmp_path: Path, graph: Graph) -> None:
     graph.start("valve_ops")
     client = ActionClient(graph.node, ActuateValve, topics.ACTUATE_VALVE)
-    assert client.wait_for_server(30)
+    assert client.wait_for_server(DEADLINE_S)
     handle = graph.result(client.send_goal_async(ActuateValve.Goal(valve_id="v-101", target_position=1.0)))
     result = graph.result(handle.get_result_async()).result
     assert result.error_code == Result.NO_POSITION
