@@ -37,9 +37,12 @@ class ValveReading(Schema):
     stale_values: list[str] = Field(default=[], description="measured values here that are older than their deadline")
 
 
-class Valve(ValveReading):
+class ValveName(Schema):
     id: str = Field(examples=["v-101"])
     name: str = Field(examples=["Wellhead A1"])
+
+
+class Valve(ValveReading, ValveName):
     position: float | None = Field(default=None, description="0 closed, 1 open", examples=[1.0])
     torque_nm: float | None = Field(default=None, description="[N m] at the stem now", examples=[0.0])
     moving: bool = False
