@@ -59,11 +59,3 @@ CLOCK = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 """/clock: only the newest tick counts; ROS nodes subscribe best effort, others may ask for reliable."""
-
-CLOCK = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=1,
-    reliability=ReliabilityPolicy.BEST_EFFORT,
-    durability=DurabilityPolicy.VOLATILE,
-)
-"""Simulated time: as rclcpp and rclpy subscribe to it."""
