@@ -411,9 +411,10 @@ NodeFactory = Callable[[], ModuleNode]
 
 def _prepare_middleware() -> None:
     """Give Fast DDS room for camera images (config/fastdds.xml says why), unless the user has profiles of their own."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # the second until Jazzy
-    if not any(name in os.environ for name in names):
-        os.environ.update(dict.fromkeys(names, str(share_file("config/fastdds.xml"))))
+    until_jazzy, since_kilted = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+    if until_jazzy not in os.environ and since_kilted not in os.environ:
+        old = os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
+        os.environ[until_jazzy if old else since_kilted] = str(share_file("config/fastdds.xml"))
 
 
 def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
