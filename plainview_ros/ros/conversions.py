@@ -61,11 +61,16 @@ def to_plain(message: Any, max_items: int | None = None) -> Any:
     """Any ROS message as plain Python: what JSON can hold, with the names of the message's fields.
 
     Stamps become float seconds (``None`` when zero), UUIDs strings, integers with named constants those names, NaN and
-    infinity ``None``. Where ``max_items`` is given, a longer array becomes ``{"length": ..., "first": [...]}``.
+    infinity ``None``. Where ``max_items`` is given, a longer array becomes ``{"length": ..., "first": [...]}``, and so
+    does a text of more than a hundred times as many characters.
     """
     if isinstance(message, float):
         return message if math.isfinite(message) else None
-    if isinstance(message, str | bool | int):
+    if isinstance(message, str):
+        if max_items is not None and len(message) > 100 * max_items:
+            return {"length": len(message), "first": message[: 100 * max_items]}
+        return message
+    if isinstance(message, bool | int):
         return message
     if isinstance(message, Time):
         return from_stamp(message) if message.sec or message.nanosec else None

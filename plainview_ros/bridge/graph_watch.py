@@ -1,0 +1,57 @@
+"""Looks at the ROS graph once a second and tells who came and who went."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+from plainview_ros.bridge.commands import CommandError
+from plainview_ros.bridge.event_log import EventLog
+from plainview_ros.bridge.gateway import Gateway, Received
+from plainview_ros.bridge.graph import Difference, NodeBook, NodeView
+from plainview_ros.bridge.schemas.base import epoch_ms
+from plainview_ros.ros import topics
+from plainview_ros.ros.graph import GraphNode
+
+PERIOD_S = 1.0
+"""rclpy does not hand out the graph's change events, so it has to be looked at."""
+
+
+class GraphWatch:
+    """Keeps the book of nodes and agents. All methods belong to the asyncio side."""
+
+    def __init__(self, gateway: Gateway, log: EventLog) -> None:
+        self._gateway = gateway
+        self._log = log
+        self.book = NodeBook()
+
+    async def run(self) -> None:
+        """Look for ever. A look that the ROS side does not get to is skipped: nobody is offline because we are busy."""
+        while True:
+            try:
+                seen: list[GraphNode] = await self._gateway.on_ros_side(lambda node: node.graph_nodes())
+            except CommandError:
+                continue
+            self._announce(self.book.look(seen, self._gateway.now_s(), monotonic()))
+            await asyncio.sleep(PERIOD_S)
+
+    def take(self, received: Received, _live: bool) -> None:
+        """A listener of the bridge."""
+        if received.topic == topics.DIAGNOSTICS:
+            for status in received.data["status"]:
+                self.book.diagnose(status["name"], status["level"], received.monotonic_s)
+
+    def register(self, agent: NodeView) -> None:
+        """Raises ``graph.TakenError``."""
+        if self.book.register(agent):
+            self._announce(Difference(discovered=(agent,)))
+
+    def _announce(self, difference: Difference) -> None:
+        at = {"at": epoch_ms(self._gateway.now_s())}
+        for node in difference.discovered:
+            location = {} if node.location is None else {"location": dict(node.location)}
+            self._log.publish(
+                "ros2.node.discovered", {"nodeId": node.id, "nodeType": node.type, **location, **at}, node.id
+            )
+        for node in difference.offline:
+            self._log.publish("ros2.node.offline", {"nodeId": node.id, "nodeType": node.type, **at}, node.id)

@@ -1,0 +1,62 @@
+"""Where what the modules find becomes incidents, and incidents become events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from plainview_ros.assets import Rig
+from plainview_ros.bridge.event_log import EventLog
+from plainview_ros.bridge.gateway import Plain, Received
+from plainview_ros.bridge.schemas.base import iso
+from plainview_ros.incidents.correlation import Change, IncidentBook
+from plainview_ros.incidents.finding import Finding, from_alert, from_anomaly, from_detection, from_leak
+from plainview_ros.incidents.incident import Incident, Status
+from plainview_ros.incidents.neighbourhood import Neighbourhood
+from plainview_ros.ros import topics
+
+FINDINGS: Mapping[str, Callable[[Plain], Finding]] = {
+    topics.ALERTS: from_alert,
+    topics.PIPELINE_LEAKS: from_leak,
+    topics.FLOW_ANOMALIES: from_anomaly,
+    topics.DETECTIONS: from_detection,
+}
+
+
+class IncidentDesk:
+    """Hosts the incidents in the bridge. All methods belong to the asyncio side."""
+
+    def __init__(self, rig: Rig, log: EventLog) -> None:
+        self._log = log
+        self.book = IncidentBook(Neighbourhood(rig))
+
+    def take(self, received: Received, live: bool) -> None:
+        """A listener of the bridge. What is history makes incidents too, but no events."""
+        if received.topic in FINDINGS:
+            finding = FINDINGS[received.topic](received.data)
+            change = self.book.add(finding)
+            if change is not None and live:
+                self._announce(change, finding.stamp_s)
+
+    def update(
+        self,
+        incident_id: str,
+        now_s: float,
+        status: Status | None = None,
+        root_cause: str | None = None,
+        resolution: str | None = None,
+    ) -> Incident:
+        """See :meth:`IncidentBook.update`."""
+        change = self.book.update(incident_id, now_s, status, root_cause, resolution)
+        self._announce(change, now_s)
+        return change.incident
+
+    def _announce(self, change: Change, stamp_s: float) -> None:
+        incident = change.incident
+        event = {
+            "incidentId": incident.id,
+            "severity": incident.severity,
+            "timestamp": iso(stamp_s),
+            "status": incident.status,
+            "title": incident.title,
+        }
+        self._log.publish(f"incident.{change.kind}", event, incident.id)

@@ -1,0 +1,59 @@
+"""Lets time pass for missions, and tells what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, TypeVar
+
+from plainview_ros.bridge.event_log import EventLog
+from plainview_ros.bridge.gateway import Gateway
+from plainview_ros.bridge.schemas.base import epoch_ms
+from plainview_ros.missions.executor import Executor, Transition
+
+T = TypeVar("T")
+
+
+class MissionPlayer:
+    """Hosts the missions in the bridge. All methods belong to the asyncio side."""
+
+    def __init__(self, gateway: Gateway, log: EventLog) -> None:
+        self._gateway = gateway
+        self._log = log
+        self._commanded = asyncio.Event()
+        self.executor = Executor(self._announce)
+
+    async def run(self) -> None:
+        """Play for ever: sleep until the next step is due or a command came."""
+        while True:
+            due_s = self.executor.due_at()
+            timeout_s = None if due_s is None else max(0.0, due_s - monotonic())
+            try:
+                await asyncio.wait_for(self._commanded.wait(), timeout_s)
+            except asyncio.TimeoutError:
+                self.executor.advance(monotonic(), self._gateway.now_s())
+            self._commanded.clear()
+
+    def command(self, act: Callable[[Executor, float, float], T]) -> T:
+        """Do something with the executor, which gets the monotonic clock and the node's clock [s]."""
+        try:
+            return act(self.executor, monotonic(), self._gateway.now_s())
+        finally:
+            self._commanded.set()
+
+    def _announce(self, transition: Transition) -> None:
+        mission, step = transition.mission, transition.step
+        now_s = self._gateway.now_s()
+        event: dict[str, Any] = {
+            "missionId": mission.id,
+            "at": epoch_ms(now_s),
+            "missionName": mission.title,
+            "missionType": mission.type,
+            "status": mission.status,
+        }
+        if mission.started_s is not None:
+            event["duration"] = round(max(0.0, (mission.ended_s or now_s) - mission.started_s), 3)
+        if step is not None:
+            event["step"] = {**step.content, "at": step.at_s, "title": step.title}
+        self._log.publish(f"mission.{transition.kind}", event, mission.id)

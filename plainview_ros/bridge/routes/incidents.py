@@ -1,0 +1,84 @@
+"""What happened, told as incidents."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from plainview_ros.bridge.context import Bridge, BridgeDep
+from plainview_ros.bridge.problems import Problem, not_found
+from plainview_ros.bridge.schemas.incidents import (
+    Incident,
+    Incidents,
+    IncidentsHealth,
+    IncidentTimeline,
+    IncidentUpdate,
+    TimelineEntry,
+)
+from plainview_ros.incidents import incident as domain
+
+router = APIRouter(prefix="/incidents", tags=["Incidents"])
+
+RECENT_S = 86_400.0
+RECENT_COUNT = 20
+
+
+def find(bridge: Bridge, incident_id: str) -> domain.Incident:
+    try:
+        return bridge.incidents.book.get(incident_id)
+    except KeyError:
+        raise not_found("incident", incident_id) from None
+
+
+@router.get("")
+async def incidents(bridge: BridgeDep) -> Incidents:
+    everything = bridge.incidents.book.all()
+    since_s = bridge.gateway.now_s() - RECENT_S
+    open_ones = [Incident.of(incident) for incident in everything if incident.is_open]
+    recent = [Incident.of(incident) for incident in everything if incident.started_s >= since_s]
+    return Incidents(active_count=len(open_ones), active_incidents=open_ones, recent_incidents=recent[:RECENT_COUNT])
+
+
+@router.get("/health")  # before /{incident_id}, which would take it for an id
+async def health(bridge: BridgeDep) -> IncidentsHealth:
+    everything = bridge.incidents.book.all()
+    open_ones = [incident for incident in everything if incident.is_open]
+    took_s = [one.resolved_s - one.started_s for one in everything if one.resolved_s is not None]
+    return IncidentsHealth(
+        timestamp=bridge.gateway.now_s(),
+        total_incidents=len(everything),
+        active_incidents=len(open_ones),
+        critical_incidents=sum(incident.severity == "critical" for incident in open_ones),
+        avg_resolution_minutes=round(sum(took_s) / len(took_s) / 60, 1) if took_s else 0.0,
+        system_health=max(0, 100 - 10 * len(open_ones)),
+    )
+
+
+@router.get("/{incident_id}")
+async def incident(bridge: BridgeDep, incident_id: str) -> Incident:
+    return Incident.of(find(bridge, incident_id))
+
+
+@router.get("/{incident_id}/timeline")
+async def timeline(bridge: BridgeDep, incident_id: str) -> IncidentTimeline:
+    incident = find(bridge, incident_id)
+    entries = sorted(incident.timeline, key=lambda entry: entry.stamp_s, reverse=True)
+    return IncidentTimeline(
+        incident_id=incident.id,
+        title=incident.title,
+        status=incident.status,
+        started_at=incident.started_s,
+        resolved_at=incident.resolved_s,
+        timeline=[TimelineEntry.of(entry) for entry in entries],
+    )
+
+
+@router.post("/{incident_id}/update")
+async def update(bridge: BridgeDep, incident_id: str, change: IncidentUpdate) -> Incident:
+    find(bridge, incident_id)
+    try:
+        updated = bridge.incidents.update(
+            incident_id, bridge.gateway.now_s(), change.status, change.root_cause, change.resolution
+        )
+    except domain.TransitionError as error:
+        raise Problem(409, "illegal_transition", str(error)) from None
+    return Incident.of(updated)
