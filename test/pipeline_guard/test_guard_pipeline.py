@@ -1,0 +1,183 @@
+"""The guard over the simulated plant: leaks found, none made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from plainview_ros.alerts import Alert
+from plainview_ros.assets import Rig
+from plainview_ros.pipeline_guard.leaks import Leak, SeverityLimits
+from plainview_ros.pipeline_guard.pipeline import PipelineGuard
+from plainview_ros.pipeline_guard.watch import Sensitivity
+from plainview_ros.simulator.faults import Fault
+from plainview_ros.simulator.plant import Plant
+
+SECTIONS = ["A-North", "B-Central", "C-South", "D-East", "E-West"]
+
+
+class Watchman:
+    """A guard and the plant it watches; what it said is kept."""
+
+    def __init__(self, rig: Rig, seed: int = 1) -> None:
+        self.rig = rig
+        self.plant = Plant(rig, seed=seed)
+        self.leaks: list[Leak] = []
+        self.alerts: list[Alert] = []
+        self.silent: set[str] = set()
+        self.restart_guard()
+
+    def restart_guard(self) -> None:
+        self.guard = PipelineGuard(self.rig, Sensitivity(), SeverityLimits())
+
+    def run(self, seconds: float) -> None:
+        for sample in self.plant.run(seconds):
+            if sample.tag in self.guard.tags and sample.tag not in self.silent:
+                outcome = self.guard.add(sample, sample.stamp_s, sample.stamp_s)
+                self.leaks += outcome.leaks
+                self.alerts += outcome.alerts
+
+    def leak(self, section: str, share: float) -> str:
+        return self.plant.inject(Fault(kind="leak", target=section, magnitude=share))
+
+    def conditions(self) -> dict[str, str]:
+        return {section.id: section.condition.guard for section in self.guard.now(self.plant.time_s).sections}
+
+    @property
+    def statuses(self) -> Iterator[str]:
+        return (leak.status for leak in self.leaks)
+
+
+@pytest.fixture
+def watchman(rig: Rig) -> Watchman:
+    return Watchman(rig)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_leak_of_five_percent_is_found_in_its_section_with_its_size(watchman: Watchman, section: str) -> None:
+    watchman.run(90)
+    watchman.leak(section, 0.05)
+    watchman.run(20)
+    (leak, *_) = watchman.leaks
+    assert {leak.section for leak in watchman.leaks} == {section}
+    assert leak.detected_at_s - 90 < 10  # measured: 6 s
+    assert leak.rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.25)
+    (alert, *_) = watchman.alerts
+    assert (alert.asset_kind, alert.asset_id, alert.code, alert.phase) == ("section", section, "leak", "raised")
+    watchman.run(40)
+    (now,) = watchman.guard.now(watchman.plant.time_s).open_leaks
+    assert now.rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.05)
+    assert now.volume_m3 == pytest.approx(60 * watchman.plant.pipeline.leak_flow_m3s, rel=0.1)
+
+
+def test_a_leak_of_one_percent_is_found_within_minutes(watchman: Watchman) -> None:
+    watchman.run(120)
+    watchman.leak("D-East", 0.01)
+    watchman.run(180)
+    assert [(leak.section, leak.severity) for leak in watchman.leaks] == [("D-East", "minor")]
+
+
+def test_no_leak_in_an_hour_of_strokes_and_demand_changes(rig: Rig) -> None:
+    watchman = Watchman(rig, seed=7)
+    rng = np.random.default_rng(7)
+    openings = [0.0, 0.0, 0.1, 0.2, 0.5, 0.9, 1.0, 1.0, 1.0, 1.0]
+    seen: set[str] = set()
+    while watchman.plant.time_s < 3600:
+        watchman.run(rng.uniform(5, 90))
+        action = rng.integers(0, 4)
+        if action < 3:
+            watchman.plant.command(rig.valves[action].id, float(rng.choice(openings)))
+        else:
+            watchman.plant.set_demand(float(rng.choice([0, 0.5, 0.8, 1, 1.2])), float(rng.choice([0, 1, 10, 60])))
+        seen |= set(watchman.conditions().values())
+    assert watchman.leaks == []
+    assert watchman.alerts == []
+    assert seen >= {"watching", "transient"}
+
+
+@pytest.mark.parametrize("valve", ["v-101", "v-102", "v-103"])
+def test_a_valve_closed_and_opened_again_is_no_leak(watchman: Watchman, valve: str) -> None:
+    watchman.run(70)
+    watchman.plant.command(valve, 0.0)
+    watchman.run(16)
+    assert "transient" in watchman.conditions().values()
+    watchman.run(60)
+    watchman.plant.command(valve, 1.0)
+    watchman.run(60)
+    assert watchman.leaks == []
+
+
+def test_a_leak_is_found_while_a_valve_moves(watchman: Watchman) -> None:
+    watchman.run(90)
+    watchman.plant.command("v-102", 0.1)
+    watchman.run(5)
+    watchman.leak("B-Central", 0.05)
+    watchman.run(5)
+    watchman.plant.command("v-102", 1.0)
+    watchman.run(30)
+    assert {leak.section for leak in watchman.leaks} == {"B-Central"}
+
+
+def test_a_restart_in_the_middle_of_a_leak_does_not_learn_it_away(watchman: Watchman) -> None:
+    watchman.leak("B-Central", 0.05)
+    watchman.run(60)
+    watchman.restart_guard()
+    watchman.run(90)
+    assert [leak.section for leak in watchman.leaks] == ["B-Central"]
+    assert watchman.leaks[0].rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.25)
+
+
+def test_an_isolated_leak_is_contained_and_back_when_the_section_is_opened(watchman: Watchman) -> None:
+    watchman.run(90)
+    watchman.leak("B-Central", 0.05)
+    watchman.run(30)
+    for valve in ("v-102", "v-103"):
+        watchman.plant.command(valve, 0.0)
+    watchman.run(400)
+    assert list(watchman.statuses)[-1] == "contained"
+    assert watchman.alerts[-1].severity == "info"
+    for valve in ("v-102", "v-103"):
+        watchman.plant.command(valve, 1.0)
+    watchman.run(60)
+    assert list(watchman.statuses)[-1] == "active"
+    assert len({leak.leak_id for leak in watchman.leaks}) == 1
+
+
+def test_a_leak_resolved_too_early_is_found_again_as_a_new_one(watchman: Watchman) -> None:
+    watchman.run(90)
+    watchman.leak("B-Central", 0.05)
+    watchman.run(20)
+    resolved = watchman.guard.resolve(watchman.leaks[0].leak_id, "Kari", "", watchman.plant.time_s)
+    assert [alert.phase for alert in resolved.alerts] == ["cleared"]
+    watchman.run(20)
+    assert [leak.status for leak in watchman.leaks] == ["active", "active"]
+    assert len({leak.leak_id for leak in watchman.leaks}) == 2
+
+
+def test_a_silent_instrument_makes_the_sections_that_need_it_blind(watchman: Watchman) -> None:
+    watchman.run(90)
+    watchman.silent = {"FT-301"}
+    watchman.run(5)
+    now = {section.id: section for section in watchman.guard.now(watchman.plant.time_s).sections}
+    assert [id_ for id_, section in now.items() if section.condition.guard == "blind"] == ["B-Central", "C-South"]
+    assert "FT-301" in now["C-South"].condition.reason
+    assert np.isnan([now["C-South"].condition.threshold_m3s, now["C-South"].flow_in_m3s]).all()
+    watchman.silent = set()
+    watchman.run(10)
+    assert set(watchman.conditions().values()) == {"watching"}
+    assert watchman.leaks == []
+
+
+def test_what_it_can_find_is_said_before_and_after_learning(watchman: Watchman) -> None:
+    watchman.run(30)
+    learning = watchman.guard.now(watchman.plant.time_s).sections[0].condition
+    assert learning.guard == "learning"
+    assert "of 60 s" in learning.reason
+    assert np.isnan(learning.threshold_m3s)
+    watchman.run(60)
+    watching = watchman.guard.now(watchman.plant.time_s).sections[0].condition
+    assert (watching.guard, watching.reason, watching.window_s) == ("watching", "", pytest.approx(30, abs=0.5))
+    assert watching.threshold_m3s == pytest.approx(0.013 * watchman.plant.pipeline.nominal_flow_m3s, rel=0.2)
+    assert abs(watching.imbalance_m3s) < watching.threshold_m3s
