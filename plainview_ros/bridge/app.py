@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic, time
 
 from fastapi import FastAPI
@@ -34,6 +35,8 @@ ROUTERS = (
     missions.router,
     ros2.router,
 )
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = """Watch and operate an oil and gas rig: what its ROS 2 nodes say, as REST and Server-Sent Events.
 
@@ -98,7 +101,7 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
             bridge = assemble(gateway)
             app.state.bridge = bridge
             gateway.connect(asyncio.get_running_loop(), bridge.take)
-            tasks = [asyncio.create_task(work(bridge), name=work.__name__) for work in BACKGROUND]
+            tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
             try:
                 with closed_at_signal(bridge.close_streams):
                     yield
@@ -106,14 +109,21 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
                 bridge.close_streams()
                 for task in tasks:
                     task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     app = FastAPI(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())
     return app
+
+
+async def _watched(work: Background, bridge: Bridge) -> None:
+    """Work that ends by a defect must not end in silence."""
+    try:
+        await work(bridge)
+    except Exception:
+        logger.exception("defect: background work %s has ended", work.__name__)
 
 
 def _own_ros_side() -> RosSide:

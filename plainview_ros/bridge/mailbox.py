@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 Work: TypeAlias = Callable[[], object]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Mailbox:
@@ -45,4 +45,4 @@ class Mailbox:
             try:
                 work()
             except Exception:
-                log.exception("defect in work handed over from the other thread")
+                logger.exception("defect in work handed over from the other thread")

@@ -96,13 +96,13 @@ def install(app: FastAPI) -> None:
 
 
 def _declare_media_type(openapi: dict[str, Any]) -> None:
-    """FastAPI declares all models as application/json."""
-    for operations in openapi["paths"].values():
-        for operation in operations.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/Problem"):
-                    content[MEDIA_TYPE] = content.pop("application/json")
+    """FastAPI declares a problem to have the media type of the route's success."""
+    for operation in (operation for operations in openapi["paths"].values() for operation in operations.values()):
+        for response in operation["responses"].values():
+            content = response.get("content", {})
+            for media_type, body in list(content.items()):
+                if body.get("schema", {}).get("$ref", "").endswith("/Problem"):
+                    content[MEDIA_TYPE] = content.pop(media_type)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -249,7 +249,7 @@ def test_transition_without_ids_or_stamp_is_refused_by_name() -> None:
 def test_number_that_no_interface_names_is_refused_with_its_path() -> None:
     bad = make.leak()
     bad.severity = 99
-    with pytest.raises(ValueError, match="^severity: 99 is not defined"):
+    with pytest.raises(ValueError, match=r"^severity: 99 is not defined"):
         check_transition(to_plain(bad))
     with pytest.raises(ValueError, match=r"^open_leaks\[0\]\.severity: 99 is not defined"):
         check_names(to_plain(make.pipeline_state(NOW_S, bad)))

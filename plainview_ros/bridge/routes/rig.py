@@ -51,7 +51,7 @@ async def camera(bridge: BridgeDep, camera: CameraDep, request: Request) -> Came
     state = bridge.state.part(CAMERAS_STATE, camera.id)
     seen = [r for r in bridge.state.detections.newest() if r.latest["camera_id"] == camera.id]
     return CameraDetail(
-        **_view(bridge, camera).model_dump(),
+        **dict(_view(bridge, camera)),
         last_frame=LastFrame.of(_url(request, camera, "snapshot.jpg"), state),
         recent_detections=[Detection.of(record) for record in seen[:10]],
     )

@@ -1,0 +1,143 @@
+"""A gateway without ROS, and an application around it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import bridge_messages as make
+import httpx
+from fastapi import FastAPI
+
+from plainview_ros.assets import Rig
+from plainview_ros.bridge.app import create_app
+from plainview_ros.bridge.context import Bridge
+from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
+from plainview_ros.bridge.settings import Settings
+
+T = TypeVar("T")
+
+
+class FakeGateway:
+    """Answers commands as it is told, and remembers them."""
+
+    def __init__(self, rig: Rig, settings: Settings) -> None:
+        self.rig = rig
+        self.settings = settings
+        self.silence_s = 0.0
+        self.refusal: Exception | None = None
+        self.leak: Plain = {}
+        self.commands: list[tuple[Any, ...]] = []
+        self.watched: dict[str, Callable[[Frame], object]] = {}
+
+    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
+        self.loop = loop
+        self.on_message = on_message
+
+    def now_s(self) -> float:
+        return make.NOW_S
+
+    def silent_s(self) -> float:
+        return self.silence_s
+
+    async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
+        self._command("actuate", valve_id, target_position, requested_by, reason)
+        return uuid.UUID(int=7)
+
+    async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
+        self._command("resolve", str(leak_id), resolved_by, note)
+        return self.leak
+
+    def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
+        assert topic not in self.watched
+        self.watched[topic] = on_frame
+        return lambda: self.watched.pop(topic)
+
+    async def on_ros_side(self, work: Callable[[Any], Any]) -> Any:
+        return work(self)
+
+    def graph_nodes(self) -> list[Any]:
+        return []
+
+    def _command(self, *command: Any) -> None:
+        self.commands.append(command)
+        if self.refusal is not None:
+            raise self.refusal
+
+
+class LoopThread:
+    """An event loop that runs in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="asyncio side")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class FakeBridge:
+    """The application in this process, without a server, and the ROS side that the test plays."""
+
+    def __init__(self, app: FastAPI, gateway: FakeGateway, asyncio_side: LoopThread) -> None:
+        self.app = app
+        self.gateway = gateway
+        self.bridge: Bridge = app.state.bridge
+        self._asyncio_side = asyncio_side
+
+    def say(self, *messages: Any, topic: str = "") -> None:
+        """Have messages come from ROS now."""
+
+        async def take() -> None:
+            for message in messages:
+                monotonic_s = self.bridge.state._monotonic_s()
+                received = make.received(topic or make.TOPIC_OF[type(message)], message, monotonic_s=monotonic_s)
+                self.gateway.on_message(received)
+
+        self._asyncio_side.run(take())
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("testclient", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+                return await client.request(method, path, **options)
+
+        return self._asyncio_side.run(ask())
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        """The JSON of a path that answers 200."""
+        response = self.request("GET", path, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@contextmanager
+def fake_bridge(rig: Rig, settings: Settings | None = None) -> Iterator[FakeBridge]:
+    gateway = FakeGateway(rig, settings or Settings())
+
+    @contextmanager
+    def ros_side() -> Iterator[Gateway]:
+        yield gateway
+
+    app = create_app(ros_side)
+    lifespan = app.router.lifespan_context(app)
+    asyncio_side = LoopThread()
+    try:
+        asyncio_side.run(lifespan.__aenter__())
+        yield FakeBridge(app, gateway, asyncio_side)
+        asyncio_side.run(lifespan.__aexit__(None, None, None))
+    finally:
+        asyncio_side.close()
