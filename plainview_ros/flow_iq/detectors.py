@@ -10,6 +10,7 @@ stood still is taken for a change of operation; it is closed with that reason an
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,10 @@ UNITS: dict[Quantity, str] = {"pressure": "Pa", "flow_rate": "m^3/s", "temperatu
 
 UNSTATED_ACCURACY = 1e-3
 """Share of an instrument's range that is taken for one standard deviation when rig.yaml states no accuracy."""
+
+
+LOOKS_PER_WINDOW = 60
+"""How often it is looked whether a new level stands still: with the default window every half minute."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ class ChannelDetector:
         self._tag = instrument.tag
         self._floor = instrument.accuracy or UNSTATED_ACCURACY * (instrument.range.high - instrument.range.low)
         self._limits = limits
-        self._newest_s = float("-inf")
+        self._newest_s = -math.inf
         self._start_over()
 
     @property
@@ -173,6 +178,7 @@ class ChannelDetector:
         self._band: Band | None = None
         self._votes: deque[bool] = deque(maxlen=self._limits.open_of)
         self._judged = self._outside = 0
+        self._accept_at_s = math.inf
         self._reference = RobustWindow(self._limits.window_s, self._limits.min_samples)
         self._level = RobustWindow(self._limits.window_s, self._limits.min_samples)
 
@@ -199,6 +205,7 @@ class ChannelDetector:
         )
         self._votes = deque(maxlen=self._limits.close_of)
         self._level.clear()
+        self._accept_at_s = stamp_s + (self._limits.accept_after_s or math.inf)
         return [self._anomaly]
 
     def _follow(self, stamp_s: float, value: float, is_outside: bool, was: Anomaly) -> list[Anomaly]:
@@ -214,7 +221,7 @@ class ChannelDetector:
         self._anomaly = replace(was, value=worst, severity=severity, confidence=self._confidence(score))
         if sum(self._votes) >= self._limits.close_samples:
             return self._close(stamp_s, f"Back in the expected band after {lasted_s:.0f} s.")
-        if 0 < self._limits.accept_after_s <= lasted_s and self._level.has_settled():
+        if self._is_new_level(stamp_s):
             level = self._level
             transitions = self._close(
                 stamp_s, f"Steady at {self._text(level.median())} after {lasted_s:.0f} s: accepted as the new normal."
@@ -233,6 +240,12 @@ class ChannelDetector:
             f" {lasted_s:.0f} s, at worst {self._text(worst)}.",
         )
         return [self._anomaly]
+
+    def _is_new_level(self, stamp_s: float) -> bool:
+        if stamp_s < self._accept_at_s:
+            return False
+        self._accept_at_s = stamp_s + self._limits.window_s / LOOKS_PER_WINDOW
+        return self._level.has_settled(self._floor)
 
     def _close(self, stamp_s: float, reason: str) -> list[Anomaly]:
         was, self._anomaly = self._anomaly, None

@@ -44,7 +44,9 @@ class LineReport:
 
     @property
     def is_learning(self) -> bool:
-        return any(report.band is None for report in self.channels)
+        """Whether a measured channel cannot be judged yet; a line of which nothing is measured is learning."""
+        measured = [report for report in self.channels if report.newest is not None]
+        return not measured or any(report.band is None for report in measured)
 
 
 class _Channel:

@@ -149,16 +149,17 @@ class RobustWindow:
         first = bisect_left(starts, True, key=lambda i: values[i + half - 1] - median >= median - values[i])
         return min(max(values[i + half - 1] - median, median - values[i]) for i in (first - 1, first) if i in starts)
 
-    def has_settled(self) -> bool:
-        """Whether the level stands still: the medians of the older and the newer half differ by at most one sigma.
+    def has_settled(self, tolerance: float) -> bool:
+        """Whether the level stands still: the medians of the older and the newer half differ by at most the MAD.
 
-        Fewer than ``min_samples`` cannot say.
+        A difference within ``tolerance`` does not count; fewer than ``min_samples`` cannot say. Costs O(n log n).
         """
         if len(self) < self._min_samples:
             return False
         values = [value for _, value in self._in_order]
         middle = len(values) // 2
-        return abs(_median(sorted(values[:middle])) - _median(sorted(values[middle:]))) <= self.sigma()
+        moved = _median(sorted(values[middle:])) - _median(sorted(values[:middle]))
+        return abs(moved) <= max(self.mad(), tolerance)
 
 
 def _median(values: list[float]) -> float:

@@ -108,12 +108,9 @@ def decode_scan(data: bytes) -> list[tuple[str, float]]:
 
 
 SCHEMAS = {
-    **{
-        f"{message_type.__module__.partition('.')[0]}/msg/{message_type.__name__}": one_reading(
-            message_type, field, quantity
-        )
-        for quantity, (message_type, _, field) in MESSAGES.items()
-    },
+    "sensor_msgs/msg/FluidPressure": one_reading(FluidPressure, "fluid_pressure", "pressure"),
+    "sensor_msgs/msg/Temperature": one_reading(Temperature, "temperature", "temperature"),
+    "plainview_ros/msg/FlowRate": one_reading(FlowRate, "flow_rate", "flow_rate"),
     "std_msgs/msg/Float64": one_reading(Float64, "data"),
     "std_msgs/msg/Float32": one_reading(Float32, "data"),
     "plainview_ros/msg/ScanFrame": Schema(None, decode_scan, one_reading=False),

@@ -74,9 +74,13 @@ def test_fast_channel_is_thinned_in_time() -> None:
 
 def test_settled_means_both_halves_agree() -> None:
     noise = [math.sin(i * 12.9898) for i in range(100)]
-    assert window([5 + x for x in noise], min_samples=60).has_settled()
-    assert not window([x + i / 10 for i, x in enumerate(noise)], min_samples=60).has_settled()
-    assert not window(noise[:59], min_samples=60).has_settled()
+    ramp = [x + i / 10 for i, x in enumerate(noise)]
+    decay = [x + 100 * math.exp(-i / 30) for i, x in enumerate(noise)]
+    assert window([5 + x for x in noise], min_samples=60).has_settled(tolerance=0.0)
+    assert not window(ramp, min_samples=60).has_settled(tolerance=0.0)
+    assert not window(decay, min_samples=60).has_settled(tolerance=0.0)
+    assert window(ramp, min_samples=60).has_settled(tolerance=6.0)
+    assert not window(noise[:59], min_samples=60).has_settled(tolerance=100.0)
 
 
 def test_clock_set_back_starts_a_window_afresh() -> None:
