@@ -35,6 +35,8 @@ SLOWING = 0.6
 """Share of its speed that the motor loses at rated torque."""
 TRIP_S = 3.0
 """The torque switch stops a motor that has stood at rated torque for this long."""
+STOP_TOLERANCE = 1e-3
+"""How far beyond its stops a valve may be sent, as a share of the stroke: rounding of angles."""
 ENCODER_STEPS = 4096
 """Per stroke."""
 TORQUE_NOISE = 0.0025
@@ -48,6 +50,19 @@ class Waypoint(NamedTuple):
     """0 closed, 1 open."""
     after_s: float
     """From the command; 0: as fast as it can."""
+
+
+def check_path(path: Sequence[Waypoint]) -> None:
+    """Raise ``ValueError`` for a path that no valve can follow."""
+    if not path:
+        raise ValueError("a path needs at least one point")
+    before_s = 0.0
+    for point in path:
+        if not (math.isfinite(point.opening) and -STOP_TOLERANCE <= point.opening <= 1 + STOP_TOLERANCE):
+            raise ValueError(f"opening {point.opening:g} is beyond the stops of the stroke, 0 to 1")
+        if not (math.isfinite(point.after_s) and point.after_s >= before_s):
+            raise ValueError(f"{point.after_s:g} s is no time for a point that follows one at {before_s:g} s")
+        before_s = point.after_s
 
 
 class Actuator:
@@ -84,15 +99,7 @@ class Actuator:
         Raises:
             ValueError: for a path that no valve can follow.
         """
-        if not path:
-            raise ValueError("a path needs at least one point")
-        before_s = 0.0
-        for point in path:
-            if not (math.isfinite(point.opening) and -1e-3 <= point.opening <= 1 + 1e-3):
-                raise ValueError(f"opening {point.opening:g} is beyond the stops of the stroke, 0 to 1")
-            if not (math.isfinite(point.after_s) and point.after_s >= before_s):
-                raise ValueError(f"time {point.after_s:g} s of a point is not after the one before")
-            before_s = point.after_s
+        check_path(path)
         start = Waypoint(self.opening, 0.0)
         self._path = [start, *(Waypoint(min(max(point.opening, 0.0), 1.0), point.after_s) for point in path)]
         self._path_s = self._stalled_s = 0.0

@@ -45,7 +45,7 @@ FAULT_KINDS: dict[str, FaultKind] = {
     "sticking_valve": FaultKind(
         "valve",
         lambda rig: rig.valve,
-        "multiple of the healthy friction, above 1 to 20; from about 3 it jerks and may stall, from 5 it stays stuck",
+        "multiple of the healthy friction, above 1 to 20: from 2 it jerks, from 3 it may stall, from 5 it stays stuck",
         1.000001,
         20.0,
     ),
@@ -170,6 +170,10 @@ class FaultBook:
         for fault_id, (fault, injected_s) in list(self._active.items()):
             if fault.is_over(now_s - injected_s):
                 del self._active[fault_id]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._active)
 
     def __len__(self) -> int:
         return len(self._active)
