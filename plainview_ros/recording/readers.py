@@ -14,10 +14,18 @@ from typing import NamedTuple, TextIO
 
 from mcap.exceptions import McapError
 from mcap.reader import McapReader, make_reader
+from zstandard import ZstdError
 
 from plainview_ros.assets import Quantity
 
 TIME_COLUMNS = ("time_s", "timestamp", "datetime", "time")
+
+
+DAMAGE = (
+    *(McapError, ZstdError, struct.error),
+    *(OSError, ValueError, LookupError, RuntimeError, ArithmeticError, MemoryError),
+)
+"""What the MCAP library and its decompressors raise on a damaged file."""
 
 
 class RecordingError(ValueError):
@@ -158,18 +166,18 @@ class Bag(Recording):
 
     def __init__(self, path: Path, schemas: Mapping[str, Schema]) -> None:
         self.path = path
-        self._schemas: dict[str, Schema] = {}
         with self._reader() as reader:
             summary = reader.get_summary()
-        if summary is None or not summary.chunk_indexes:
+            types = {
+                channel.topic: summary.schemas[channel.schema_id].name
+                for channel in (summary.channels.values() if summary else ())
+                if channel.message_encoding == "cdr" and channel.schema_id
+            }
+        if not summary or not summary.chunk_indexes:
             raise RecordingError(f"{path}: has no index; `mcap recover` makes a file that has one")
-        for channel in summary.channels.values():
-            schema = schemas.get(summary.schemas[channel.schema_id].name) if channel.schema_id else None
-            if schema is not None and channel.message_encoding == "cdr":
-                self._schemas[channel.topic] = schema
+        self._schemas = {topic: schemas[name] for topic, name in types.items() if name in schemas}
         if not self._schemas:
-            topics = ", ".join(sorted(channel.topic for channel in summary.channels.values())) or "nothing"
-            raise RecordingError(f"{path}: no topic of an instrument; it has {topics}")
+            raise RecordingError(f"{path}: no topic of an instrument; it has {', '.join(sorted(types)) or 'nothing'}")
 
     @property
     def sources(self) -> Mapping[str, Quantity | None]:
@@ -187,7 +195,7 @@ class Bag(Recording):
         try:
             with self.path.open("rb") as file:
                 yield make_reader(file, validate_crcs=True)
-        except (McapError, OSError, struct.error, ValueError, LookupError, RuntimeError) as error:
+        except DAMAGE as error:
             raise RecordingError(
                 f"{self.path}: not a whole MCAP file, or damaged: {error or type(error).__name__}"
             ) from error
