@@ -24,17 +24,13 @@ class PageTest:
     def __init__(self, noise_m3_rt_s: float, false_alarm_interval_s: float) -> None:
         self._variance = noise_m3_rt_s**2
         self._interval_s = false_alarm_interval_s
-        self.limit_m3 = math.inf
+        self.limit_m3 = 0.0
+        """What the sum had to reach in the last step."""
         self.start_over()
 
     @property
-    def statistic_m3(self) -> float:
-        """Volume missing beyond the allowance, as the test has it; at most the limit."""
-        return self._share * self.limit_m3 if self._share else 0.0
-
-    @property
     def share(self) -> float:
-        """The statistic as a share of the limit: 0 nothing is missing, 1 volume is missing."""
+        """The sum as a share of the limit: 0 nothing is missing, 1 volume is missing."""
         return self._share
 
     @property
@@ -51,6 +47,11 @@ class PageTest:
         """Forget all evidence."""
         self._share = self._suspected_s = self._missing_m3 = 0.0
 
+    def limit_at(self, allowance_m3s: float) -> float:
+        """Volume that the sum has to reach at an allowance [m^3]."""
+        gain = 2 * allowance_m3s / self._variance
+        return math.log1p(allowance_m3s * gain * self._interval_s) / gain
+
     def update(self, imbalance_m3s: float, allowance_m3s: float, doubt_m3s: float, step_s: float) -> None:
         """Judge one step.
 
@@ -60,8 +61,7 @@ class PageTest:
             doubt_m3s: how far the imbalance may be off in this step.
             step_s: length of the step.
         """
-        gain = 2 * allowance_m3s / self._variance
-        self.limit_m3 = math.log1p(allowance_m3s * gain * self._interval_s) / gain
+        self.limit_m3 = self.limit_at(allowance_m3s)
         evidence_m3s = imbalance_m3s - allowance_m3s
         evidence_m3s -= max(-doubt_m3s, min(doubt_m3s, evidence_m3s))
         self._share = min(1.0, self._share + evidence_m3s * step_s / self.limit_m3)

@@ -139,7 +139,7 @@ class SectionWatch:
             return Condition("learning", reason, imbalance_m3s, window_s=window_s)
         allowance_m3s = self._mean(lambda step: step.allowance_m3s)
         doubt_m3s = self._mean(lambda step: step.doubt_m3s)
-        threshold_m3s = allowance_m3s + doubt_m3s + self._test.limit_m3 / window_s
+        threshold_m3s = allowance_m3s + doubt_m3s + self._test.limit_at(allowance_m3s) / window_s
         if doubt_m3s <= allowance_m3s:
             return Condition("watching", "", imbalance_m3s, threshold_m3s, window_s)
         reason = f"pressure or flow is changing, the threshold is wider by {doubt_m3s:.2g} m3/s"
