@@ -23,6 +23,7 @@ from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import to_stamp
 from plainview_ros.ros.instruments import InstrumentOutput
 from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.samples import Sample
 
 STEP_S = 0.01
 """How often the player is asked what is due, and ``/clock`` ticks: at 200 times real time, 2 s of it."""
@@ -80,8 +81,10 @@ class RecordingNode(ModuleNode):
             self.finish(1)
 
     def _play(self, monotonic_s: float) -> None:
-        for stamp_s, reading in self._player.release(monotonic_s, self.now_s()):
-            self._output.publish(reading.tag, reading.value, stamp_s)
+        self._output.publish(
+            Sample(reading.tag, self.rig.instrument[reading.tag].quantity, reading.value, stamp_s)
+            for stamp_s, reading in self._player.release(monotonic_s, self.now_s())
+        )
         if self._player.is_over:
             self.get_logger().info(f"played {self._player.played_s:g} s: {self._route.account()}")
             self.finish()

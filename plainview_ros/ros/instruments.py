@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from sensor_msgs.msg import FluidPressure, Temperature
@@ -23,43 +23,71 @@ MESSAGES: dict[Quantity, tuple[Any, str, str]] = {
 
 
 class InstrumentOutput:
-    """Publishes readings of a rig's instruments, each on the topic its driver would use.
+    """Publishes readings of instruments the way a rig's drivers or gateways would.
+
+    Messages are made once and filled again, because making one costs more than sending it.
 
     Args:
         node: the node, while it is being built.
         tags: the instruments it will publish.
+        transport: ``topics`` for a message per reading on the topic of its quantity (or of the instrument), ``scan``
+            for scan frames; what has no topic of its own goes by scan frame in any case.
+
+    Raises:
+        ValueError: for another transport.
     """
 
-    def __init__(self, node: ModuleNode, tags: Collection[str]) -> None:
-        self._instruments = {tag: node.rig.instrument[tag] for tag in tags}
-        types = {topic: message_type for topic, message_type, _ in map(_outlet, self._instruments.values())}
-        self._publish = {topic: node.publisher(types[topic], topic, qos.SENSOR) for topic in sorted(types)}
+    def __init__(self, node: ModuleNode, tags: Collection[str], transport: str = "topics") -> None:
+        if transport not in ("topics", "scan"):
+            raise ValueError(f"transport: expected topics or scan, found {transport!r}")
         self._node = node
+        self._publishers: dict[str, Callable[[Any], None]] = {}
+        self._single: dict[str, Callable[[Sample], None]] = {}
+        for instrument in map(node.rig.instrument.__getitem__, sorted(tags)):
+            if transport == "topics" and instrument.quantity in MESSAGES:
+                self._single[instrument.tag] = self._sender(instrument)
+            else:
+                self._publisher(ScanFrame, topics.SCAN)
 
     def is_heard(self) -> bool:
         """Whether somebody subscribes to every one of the topics."""
-        return all(self._node.count_subscribers(topic) for topic in self._publish)
+        return all(self._node.count_subscribers(topic) for topic in self._publishers)
 
-    def publish(self, tag: str, value: float, stamp_s: float) -> None:
-        """Publish one reading, in the SI unit of the instrument's quantity.
+    def publish(self, samples: Iterable[Sample]) -> None:
+        """Publish readings of the announced tags; those that go by scan frame in one frame per stamp."""
+        scans: dict[float, list[Sample]] = {}
+        for sample in samples:
+            if sample.tag in self._single:
+                self._single[sample.tag](sample)
+            else:
+                scans.setdefault(sample.stamp_s, []).append(sample)
+        for stamp_s in sorted(scans):
+            frame = ScanFrame(
+                tags=[sample.tag for sample in scans[stamp_s]],
+                values=[sample.value for sample in scans[stamp_s]],
+                quality=[ScanFrame.QUALITY_GOOD] * len(scans[stamp_s]),
+            )
+            frame.header.stamp = to_stamp(stamp_s)
+            frame.header.frame_id = self._node.get_name()
+            self._publishers[topics.SCAN](frame)
 
-        Raises:
-            KeyError: for a tag that was not announced.
-        """
-        topic, message_type, field = _outlet(self._instruments[tag])
-        if message_type is ScanFrame:
-            message = ScanFrame(tags=[tag], values=[value], quality=[ScanFrame.QUALITY_GOOD])
-        else:
-            message = message_type(**{field: value})
-            message.header.frame_id = tag
-        message.header.stamp = to_stamp(stamp_s)
-        self._publish[topic](message)
+    def _sender(self, instrument: Instrument) -> Callable[[Sample], None]:
+        message_type, default_topic, field = MESSAGES[instrument.quantity]
+        publish = self._publisher(message_type, instrument.topic or default_topic)
+        message = message_type(variance=instrument.accuracy**2)
+        message.header.frame_id = instrument.tag
 
+        def send(sample: Sample) -> None:
+            message.header.stamp = to_stamp(sample.stamp_s)
+            setattr(message, field, sample.value)
+            publish(message)
 
-def _outlet(instrument: Instrument) -> tuple[str, Any, str]:
-    """Topic, message type and field of the value of an instrument's messages."""
-    message_type, topic, field = MESSAGES.get(instrument.quantity, (ScanFrame, topics.SCAN, "values"))
-    return (topic if message_type is ScanFrame else instrument.topic or topic), message_type, field
+        return send
+
+    def _publisher(self, message_type: Any, topic: str) -> Callable[[Any], None]:
+        if topic not in self._publishers:
+            self._publishers[topic] = self._node.publisher(message_type, topic, qos.SENSOR)
+        return self._publishers[topic]
 
 
 class InstrumentFeed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import Any
 
@@ -12,11 +11,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from plainview_ros.assets import Instrument
-from plainview_ros.msg import ScanFrame
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import NANOSECONDS, to_stamp
-from plainview_ros.ros.instruments import MESSAGES
+from plainview_ros.ros.instruments import InstrumentOutput
 from plainview_ros.ros.node import Health, ModuleNode, Setting, run
 from plainview_ros.samples import Sample
 from plainview_ros.simulator.camera_crew import CameraCrew, Frame
@@ -65,7 +62,7 @@ class SimulatorNode(ModuleNode):
         if self._is_clock:
             self._publish_clock = self.publisher(Clock, topics.CLOCK, qos.CLOCK)
         self._plant.epoch_s = time()
-        self._readouts = Readouts(self, self.setting("transport"))
+        self._readouts = InstrumentOutput(self, self.rig.instrument, self.setting("transport"))
         self._publish_joints = self.publisher(JointState, topics.JOINT_STATES, qos.SENSOR)
         self.subscribe(JointTrajectory, topics.VALVE_TRAJECTORY, self._on_trajectory, qos.COMMAND)
         self.serve(InjectFault, topics.INJECT_FAULT, self._inject_fault)
@@ -165,57 +162,6 @@ class SimulatorNode(ModuleNode):
         else:
             self.get_logger().info(f"cleared {response.cleared} faults")
         return response
-
-
-class Readouts:
-    """Publishes samples the way the transport says; what has no topic of its own goes by scan frame.
-
-    Messages are made once and filled again, because making one costs more than sending it.
-    """
-
-    def __init__(self, node: ModuleNode, transport: str) -> None:
-        if transport not in ("topics", "scan"):
-            raise ValueError(f"transport: expected topics or scan, found {transport!r}")
-        self._publish_scan = node.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
-        self._publishers: dict[str, Callable[[Any], None]] = {}
-        self._single = {
-            item.tag: self._sender(node, item)
-            for item in node.rig.instruments
-            if transport == "topics" and item.quantity in MESSAGES
-        }
-
-    def _sender(self, node: ModuleNode, instrument: Instrument) -> Callable[[Sample], None]:
-        message_type, default_topic, field = MESSAGES[instrument.quantity]
-        topic = instrument.topic or default_topic
-        if topic not in self._publishers:
-            self._publishers[topic] = node.publisher(message_type, topic, qos.SENSOR)
-        publish = self._publishers[topic]
-        message = message_type(variance=instrument.accuracy**2)
-        message.header.frame_id = instrument.tag
-
-        def send(sample: Sample) -> None:
-            message.header.stamp = to_stamp(sample.stamp_s)
-            setattr(message, field, sample.value)
-            publish(message)
-
-        return send
-
-    def publish(self, samples: Iterable[Sample]) -> None:
-        scans: dict[float, list[Sample]] = {}
-        for sample in samples:
-            if sample.tag in self._single:
-                self._single[sample.tag](sample)
-            else:
-                scans.setdefault(sample.stamp_s, []).append(sample)
-        for stamp_s in sorted(scans):
-            frame = ScanFrame(
-                tags=[sample.tag for sample in scans[stamp_s]],
-                values=[sample.value for sample in scans[stamp_s]],
-                quality=[ScanFrame.QUALITY_GOOD] * len(scans[stamp_s]),
-            )
-            frame.header.stamp = to_stamp(stamp_s)
-            frame.header.frame_id = "simulator"
-            self._publish_scan(frame)
 
 
 def joint_state(report: JointReport) -> JointState:
