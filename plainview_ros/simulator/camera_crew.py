@@ -57,14 +57,16 @@ class CameraCrew:
     def shoot(self, monotonic_s: float, stamp_s: float, fault_of: Callable[[str], CameraFault]) -> None:
         """Begin the frames that are due. Raises what drawing an earlier frame raised."""
         for camera in self._cameras:
-            if monotonic_s < self._next_s[camera.id]:
+            due_s, period_s = self._next_s[camera.id], self._period_s[camera.id]
+            if monotonic_s < due_s:
                 continue
-            self._next_s[camera.id] = max(self._next_s[camera.id] + self._period_s[camera.id], monotonic_s)
+            self._next_s[camera.id] = (due_s if due_s + period_s > monotonic_s else monotonic_s) + period_s
             running = self._busy.get(camera.id)
+            if running is not None and not running.done():
+                self.missed += camera.id in self._scenes  # painting the first one takes its time
+                continue
             if running is not None:
-                if not running.done():
-                    self.missed += camera.id in self._scenes  # painting the first one takes its time
-                    continue
+                del self._busy[camera.id]
                 running.result()
             fault = fault_of(camera.id)
             if self._drops.random() >= fault.frame_drop:
