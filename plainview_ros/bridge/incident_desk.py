@@ -10,7 +10,7 @@ from plainview_ros.bridge.gateway import Plain, Received
 from plainview_ros.bridge.schemas.base import iso
 from plainview_ros.incidents.correlation import Change, IncidentBook
 from plainview_ros.incidents.finding import Finding, from_alert, from_anomaly, from_detection, from_leak
-from plainview_ros.incidents.incident import Incident, Status
+from plainview_ros.incidents.incident import Incident, Update
 from plainview_ros.incidents.neighbourhood import Neighbourhood
 from plainview_ros.ros import topics
 
@@ -37,16 +37,9 @@ class IncidentDesk:
             if change is not None and live:
                 self._announce(change, finding.stamp_s)
 
-    def update(
-        self,
-        incident_id: str,
-        now_s: float,
-        status: Status | None = None,
-        root_cause: str | None = None,
-        resolution: str | None = None,
-    ) -> Incident:
+    def update(self, incident_id: str, update: Update, now_s: float) -> Incident:
         """See :meth:`IncidentBook.update`."""
-        change = self.book.update(incident_id, now_s, status, root_cause, resolution)
+        change = self.book.update(incident_id, update, now_s)
         self._announce(change, now_s)
         return change.incident
 

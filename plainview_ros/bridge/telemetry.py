@@ -6,6 +6,7 @@ import json
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from plainview_ros.bridge.event_log import EventLog
@@ -27,7 +28,9 @@ class TelemetryEntry:
     topic: str
     data: Any
     stamp_s: float
-    """The node's clock at receipt [s]."""
+    """The bridge's node's clock at receipt [s]."""
+    heard_s: float
+    """Monotonic clock at receipt [s]."""
 
 
 class Telemetry:
@@ -77,11 +80,11 @@ class Telemetry:
         self, node_id: str | None = None, topic: str | None = None, max_age_s: float | None = None
     ) -> list[TelemetryEntry]:
         """The last messages, oldest first."""
-        oldest_s = float("-inf") if max_age_s is None else self._gateway.now_s() - max_age_s
+        oldest_s = float("-inf") if max_age_s is None else monotonic() - max_age_s
         return [
             entry
             for entry in self._entries
-            if node_id in (None, entry.node_id) and topic in (None, entry.topic) and entry.stamp_s >= oldest_s
+            if node_id in (None, entry.node_id) and topic in (None, entry.topic) and entry.heard_s >= oldest_s
         ]
 
     def _take(self, topic: str, sender: str, data: Any) -> None:
@@ -92,7 +95,7 @@ class Telemetry:
             data = {"omitted": f"{size} bytes of JSON, more than {MAX_ENTRY_BYTES}"}
         stamp_s = self._gateway.now_s()
         for node_id in node_ids:
-            self._entries.append(TelemetryEntry(node_id, topic, data, stamp_s))
+            self._entries.append(TelemetryEntry(node_id, topic, data, stamp_s, monotonic()))
             event = {"nodeId": node_id, "topic": topic, "data": data, "at": epoch_ms(stamp_s)}
             self._log.publish("ros2.telemetry", event, node_id)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from plainview_ros.incidents.finding import Finding
-from plainview_ros.incidents.incident import Incident, Status
+from plainview_ros.incidents.incident import Incident, Update
 from plainview_ros.incidents.neighbourhood import Neighbourhood
 
 WINDOW_S = 300.0
@@ -91,21 +91,14 @@ class IncidentBook:
             return None
         return Change("created", self._open(finding))
 
-    def update(
-        self,
-        incident_id: str,
-        now_s: float,
-        status: Status | None = None,
-        root_cause: str | None = None,
-        resolution: str | None = None,
-    ) -> Change:
+    def update(self, incident_id: str, update: Update, now_s: float) -> Change:
         """An operator's update, see :meth:`Incident.updated`.
 
         Raises:
             KeyError: no such incident.
             TransitionError: the life cycle has no such step.
         """
-        incident = self.get(incident_id).updated(now_s, status, root_cause, resolution)
+        incident = self.get(incident_id).updated(update, now_s)
         self._incidents[incident_id] = incident
         return Change("updated", incident)
 

@@ -30,11 +30,11 @@ class Finding:
     asset: Asset
     module: str
     """Key of the module, e.g. ``valve-ops``."""
-    severity: Severity
-    """Anomalies and detections are evidence and carry ``info``: where one matters, its module raises an alert."""
     title: str
     description: str
     stamp_s: float
+    severity: Severity = "info"
+    """Anomalies and detections are evidence and carry ``info``: where one matters, its module raises an alert."""
     ended: bool = False
     """The condition is gone."""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -50,38 +50,36 @@ class Finding:
 
 def from_alert(message: Mapping[str, Any]) -> Finding:
     """A message of ``alerts``."""
-    return Finding(
-        kind="alert",
-        id=message["alert_id"],
-        event_id=message["event_id"],
-        asset=Asset(message["asset_kind"], message["asset_id"]),
+    severity, asset_id = message["severity"], message["asset_id"]
+    return _finding(
+        "alert",
+        message,
+        asset=Asset(message["asset_kind"], asset_id),
         module=message["module"],
-        severity=message["severity"],
+        severity=severity,
         title=message["message"] or message["code"],
-        description=f"{message['severity'].capitalize()} alert {message['code']} of {message['asset_id']}",
-        stamp_s=message["header"]["stamp"],
+        description=f"{severity.capitalize()} alert {message['code']} of {asset_id}",
         ended=message["phase"] == "cleared",
-        details={"code": message["code"], "assetId": message["asset_id"], "severity": message["severity"]},
+        details={"code": message["code"], "assetId": asset_id, "severity": severity},
     )
 
 
 def from_leak(message: Mapping[str, Any]) -> Finding:
     """A message of ``pipeline/leaks``."""
-    return Finding(
-        kind="leak",
-        id=message["leak_id"],
-        event_id=message["event_id"],
-        asset=Asset("section", message["section"]),
+    severity, section = message["severity"], message["section"]
+    return _finding(
+        "leak",
+        message,
+        asset=Asset("section", section),
         module="pipeline-guard",
-        severity="critical" if message["severity"] == "critical" else "warning",
-        title=f"{message['severity'].capitalize()} leak in {message['section']}",
+        severity="critical" if severity == "critical" else "warning",
+        title=f"{severity.capitalize()} leak in {section}",
         description=message["evidence"] or f"The leak is {message['status']}",
-        stamp_s=message["header"]["stamp"],
         ended=message["status"] == "repaired",
         details={
-            "section": message["section"],
+            "section": section,
             "status": message["status"],
-            "severity": message["severity"],
+            "severity": severity,
             "rateM3s": message["rate_m3s"],
             "positionM": message["position_m"],
         },
@@ -90,41 +88,35 @@ def from_leak(message: Mapping[str, Any]) -> Finding:
 
 def from_anomaly(message: Mapping[str, Any]) -> Finding:
     """A message of ``flow/anomalies``."""
-    return Finding(
-        kind="anomaly",
-        id=message["anomaly_id"],
-        event_id=message["event_id"],
+    return _finding(
+        "anomaly",
+        message,
         asset=Asset("line", message["line_id"]),
         module="flow-iq",
-        severity="info",
         title=f"{_words(message['type'])} on {message['line_id']}",
         description=message["evidence"],
-        stamp_s=message["header"]["stamp"],
         ended=message["phase"] == "closed",
-        details={
-            "channel": message["channel"],
-            "severity": message["severity"],
-            "value": message["value"],
-            "confidence": message["confidence"],
-        },
+        details={key: message[key] for key in ("channel", "severity", "value", "confidence")},
     )
 
 
 def from_detection(message: Mapping[str, Any]) -> Finding:
     """A message of ``detections``."""
-    return Finding(
-        kind="detection",
-        id=message["detection_id"],
-        event_id=message["event_id"],
+    return _finding(
+        "detection",
+        message,
         asset=Asset("camera", message["camera_id"]),
         module="rig-sight",
-        severity="info",
         title=f"{_words(message['type'])} seen by {message['camera_id']}",
         description=message["evidence"],
-        stamp_s=message["header"]["stamp"],
         ended=message["phase"] == "ended",
-        details={"type": message["type"], "confidence": message["confidence"]},
+        details={key: message[key] for key in ("type", "confidence")},
     )
+
+
+def _finding(kind: FindingKind, message: Mapping[str, Any], **fields: Any) -> Finding:
+    ids = {"id": message[f"{kind}_id"], "event_id": message["event_id"]}
+    return Finding(kind=kind, stamp_s=message["header"]["stamp"], **ids, **fields)
 
 
 def _words(code: str) -> str:

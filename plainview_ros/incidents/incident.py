@@ -48,6 +48,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What an operator adds to an incident."""
+
+    status: Status | None = None
+    root_cause: str | None = None
+    resolution: str | None = None
+    """Resolves the incident, whatever status is given with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """An incident as it is now; a change makes a new value. Times in seconds since the epoch."""
 
@@ -93,21 +103,16 @@ class Incident:
             timeline=_told(self.timeline, entry),
         )
 
-    def updated(
-        self,
-        now_s: float,
-        status: Status | None = None,
-        root_cause: str | None = None,
-        resolution: str | None = None,
-    ) -> Incident:
-        """The incident after an operator's update; each part given is told in the timeline.
+    def updated(self, update: Update, now_s: float) -> Incident:
+        """The incident after an operator's update, of which each part is told in the timeline.
 
-        A resolution resolves the incident, whatever status is given with it. The present status is no transition.
+        The present status is no transition.
 
         Raises:
             TransitionError: when the life cycle has no way from the present status to the new one.
         """
-        target: Status = "resolved" if resolution is not None else status or self.status
+        root_cause, resolution = update.root_cause, update.resolution
+        target: Status = "resolved" if resolution is not None else update.status or self.status
         if target != self.status and target not in TRANSITIONS[self.status]:
             raise TransitionError(f"incident {self.id} is {self.status} and cannot become {target}")
         incident = self

@@ -9,17 +9,51 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import bridge_messages as make
 import httpx
 from fastapi import FastAPI
 
+import bridge_messages as make
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
 from plainview_ros.bridge.settings import Settings
+from plainview_ros.ros.graph import GraphNode
 
 T = TypeVar("T")
+
+
+CRAWLER = GraphNode("crawler", "/fleet", ("/crawler/pose",), ("/crawler/goal", "/crawler/stop"))
+VALVE_OPS = GraphNode("valve_ops", "/", ("/valves/state",), ())
+
+
+class FakeNode:
+    """What ``on_ros_side`` works with: a graph that the test draws."""
+
+    def __init__(self) -> None:
+        self.nodes = [CRAWLER, VALVE_OPS]
+        self.listening: dict[str, Callable[[str, Any], object]] = {}
+        self.published: list[tuple[str, Any]] = []
+        self.subscribers = 1
+        self.refusal = ""
+
+    def graph_nodes(self) -> list[GraphNode]:
+        return list(self.nodes)
+
+    def listen(self, topic: str, deliver: Callable[[str, Any], object]) -> None:
+        if self.refusal:
+            raise ValueError(self.refusal)
+        self.listening[topic] = deliver
+
+    def unlisten(self, topic: str) -> None:
+        self.listening.pop(topic)
+
+    def publish(self, topic: str, plain: Any) -> int:
+        if self.refusal:
+            raise ValueError(self.refusal)
+        if self.subscribers:
+            self.published.append((topic, plain))
+        return self.subscribers
 
 
 class FakeGateway:
@@ -28,6 +62,7 @@ class FakeGateway:
     def __init__(self, rig: Rig, settings: Settings) -> None:
         self.rig = rig
         self.settings = settings
+        self.node = FakeNode()
         self.silence_s = 0.0
         self.refusal: Exception | None = None
         self.leak: Plain = {}
@@ -58,10 +93,7 @@ class FakeGateway:
         return lambda: self.watched.pop(topic)
 
     async def on_ros_side(self, work: Callable[[Any], Any]) -> Any:
-        return work(self)
-
-    def graph_nodes(self) -> list[Any]:
-        return []
+        return work(self.node)
 
     def _command(self, *command: Any) -> None:
         self.commands.append(command)
@@ -94,6 +126,7 @@ class FakeBridge:
         self.gateway = gateway
         self.bridge: Bridge = app.state.bridge
         self._asyncio_side = asyncio_side
+        self._cursor = 0
 
     def say(self, *messages: Any, topic: str = "") -> None:
         """Have messages come from ROS now."""
@@ -105,6 +138,28 @@ class FakeBridge:
                 self.gateway.on_message(received)
 
         self._asyncio_side.run(take())
+
+    def in_loop(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call something on the asyncio side."""
+
+        async def call() -> None:
+            function(*arguments)
+
+        self._asyncio_side.run(call())
+
+    def next_event(self, event_type: str) -> dict[str, Any]:
+        """Data of the next event of a type; others before it are passed over."""
+
+        async def find() -> dict[str, Any]:
+            log = self.bridge.log
+            while await log.wait(self._cursor):
+                for entry in log.read(self._cursor):
+                    self._cursor += 1
+                    if entry.type == event_type:
+                        return entry.data
+            raise AssertionError(f"the log was closed before {event_type}")
+
+        return self._asyncio_side.run(find())
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -126,7 +181,7 @@ class FakeBridge:
 
 @contextmanager
 def fake_bridge(rig: Rig, settings: Settings | None = None) -> Iterator[FakeBridge]:
-    gateway = FakeGateway(rig, settings or Settings())
+    gateway = FakeGateway(rig, settings or Settings(command_topics=("/crawler/goal",)))
 
     @contextmanager
     def ros_side() -> Iterator[Gateway]:

@@ -8,6 +8,7 @@ from plainview_ros.assets import Rig, load_rig
 from plainview_ros.incidents import correlation
 from plainview_ros.incidents.correlation import WINDOW_S, IncidentBook
 from plainview_ros.incidents.finding import Asset, Finding
+from plainview_ros.incidents.incident import Update
 from plainview_ros.incidents.neighbourhood import Neighbourhood
 from plainview_ros.share import share_file
 
@@ -91,7 +92,7 @@ def test_stream_of_motion_does_not_keep_an_incident_waiting_for_more(book: Incid
 def test_clearing_updates_the_incident_that_has_the_alert_even_a_resolved_one(book: IncidentBook) -> None:
     opened = book.add(make(V_101, "hot", 100.0))
     assert opened is not None
-    book.update(opened.incident.id, 5000.0, resolution="cooled")
+    book.update(opened.incident.id, Update(resolution="cooled"), 5000.0)
     change = book.add(make(V_101, "hot", 9000.0, ended=True))
     assert change is not None
     assert change.incident.id == opened.incident.id
@@ -102,7 +103,7 @@ def test_clearing_updates_the_incident_that_has_the_alert_even_a_resolved_one(bo
 def test_condition_that_grows_after_the_resolution_is_a_new_incident(book: IncidentBook) -> None:
     first = book.add(make(C_SOUTH, "leak", 100.0))
     assert first is not None
-    book.update(first.incident.id, 200.0, status="resolved")
+    book.update(first.incident.id, Update(status="resolved"), 200.0)
     second = book.add(make(C_SOUTH, "leak", 260.0, "critical"))
     assert second is not None
     assert (second.kind, second.incident.severity) == ("created", "critical")
@@ -128,7 +129,7 @@ def test_full_book_forgets_the_oldest_resolved_first(book: IncidentBook, monkeyp
         change = book.add(make(V_101, f"hot-{number}", number * 1000.0))
         assert change is not None
         if number == 1:
-            book.update(change.incident.id, 1500.0, status="resolved")
+            book.update(change.incident.id, Update(status="resolved"), 1500.0)
     assert [incident.alert_ids for incident in book.all()] == [("hot-2",), ("hot-0",)]
 
 
@@ -159,7 +160,7 @@ def test_every_event_lands_in_exactly_one_incident(findings: list[Finding], reso
             taken.append(finding)
         if number in resolve_after:
             for incident in book.all():
-                book.update(incident.id, finding.stamp_s, status="resolved")
+                book.update(incident.id, Update(status="resolved"), finding.stamp_s)
     told = [entry.metadata["eventId"] for incident in book.all() for entry in incident.timeline if entry.metadata]
     assert len(told) == len(set(told))
     assert {finding.event_id for finding in taken} <= set(told)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainview_ros.incidents.finding import Asset, Finding
-from plainview_ros.incidents.incident import MAX_ENTRIES, TRANSITIONS, Incident, Status, TransitionError
+from plainview_ros.incidents.incident import MAX_ENTRIES, TRANSITIONS, Incident, Status, TransitionError, Update
 
 VALVE = Asset("valve", "v-101")
 
@@ -31,35 +31,35 @@ def make_incident() -> Incident:
 
 
 def test_resolution_resolves_and_is_told() -> None:
-    incident = make_incident().updated(500.0, resolution="Packing replaced")
+    incident = make_incident().updated(Update(resolution="Packing replaced"), 500.0)
     assert (incident.status, incident.resolved_s, incident.resolution) == ("resolved", 500.0, "Packing replaced")
     assert incident.timeline[-1].description == "Packing replaced"
     assert not incident.is_open
 
 
 def test_status_resolved_without_words_resolves_too() -> None:
-    incident = make_incident().updated(500.0, status="resolved")
+    incident = make_incident().updated(Update(status="resolved"), 500.0)
     assert (incident.resolved_s, incident.resolution) == (500.0, None)
 
 
 def test_resolution_wins_over_the_status_given_with_it() -> None:
-    assert make_incident().updated(1.0, status="mitigated", resolution="done").status == "resolved"
+    assert make_incident().updated(Update(status="mitigated", resolution="done"), 1.0).status == "resolved"
 
 
 def test_root_cause_changes_no_status() -> None:
-    incident = make_incident().updated(1.0, root_cause="Worn packing")
+    incident = make_incident().updated(Update(root_cause="Worn packing"), 1.0)
     assert (incident.status, incident.root_cause, incident.timeline[-1].type) == ("active", "Worn packing", "update")
 
 
 def test_root_cause_can_be_found_after_the_end() -> None:
-    resolved = make_incident().updated(500.0, status="resolved")
-    later = resolved.updated(900.0, root_cause="Worn packing", resolution="Packing replaced")
+    resolved = make_incident().updated(Update(status="resolved"), 500.0)
+    later = resolved.updated(Update(root_cause="Worn packing", resolution="Packing replaced"), 900.0)
     assert (later.resolved_s, later.resolution, later.root_cause) == (500.0, "Packing replaced", "Worn packing")
 
 
 def test_present_status_is_no_transition() -> None:
     incident = make_incident()
-    assert incident.updated(1.0, status="active") == incident
+    assert incident.updated(Update(status="active"), 1.0) == incident
 
 
 @given(st.lists(st.sampled_from(sorted(TRANSITIONS)), max_size=8))
@@ -68,13 +68,13 @@ def test_life_cycle_is_as_drawn(wishes: list[Status]) -> None:
     for wish in wishes:
         before = incident
         if wish == before.status or wish in TRANSITIONS[before.status]:
-            incident = incident.updated(200.0, status=wish)
+            incident = incident.updated(Update(status=wish), 200.0)
             assert incident.status == wish
             assert (incident.resolved_s is not None) == (wish == "resolved")
             assert len(incident.timeline) == len(before.timeline) + (wish != before.status)
         else:
             with pytest.raises(TransitionError, match=f"is {before.status} and cannot become {wish}"):
-                incident.updated(200.0, status=wish)
+                incident.updated(Update(status=wish), 200.0)
 
 
 def test_known_alert_comes_again_as_an_update() -> None:

@@ -73,12 +73,10 @@ async def timeline(bridge: BridgeDep, incident_id: str) -> IncidentTimeline:
 
 
 @router.post("/{incident_id}/update")
-async def update(bridge: BridgeDep, incident_id: str, change: IncidentUpdate) -> Incident:
+async def update_incident(bridge: BridgeDep, incident_id: str, change: IncidentUpdate) -> Incident:
     find(bridge, incident_id)
     try:
-        updated = bridge.incidents.update(
-            incident_id, bridge.gateway.now_s(), change.status, change.root_cause, change.resolution
-        )
+        update = domain.Update(change.status, change.root_cause, change.resolution)
+        return Incident.of(bridge.incidents.update(incident_id, update, bridge.gateway.now_s()))
     except domain.TransitionError as error:
         raise Problem(409, "illegal_transition", str(error)) from None
-    return Incident.of(updated)
