@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from plainview_ros.msg import Alert, FlowRate, Leak, PipelineState, ScanFrame, S
 from plainview_ros.srv import ResolveLeak
 from sensor_msgs.msg import FluidPressure
 
-from graph import REPOSITORY, Graph, NodeProcess
+from graph import REPOSITORY, Graph, NodeProcess, Publisher
 from plainview_ros.assets import Rig
 from plainview_ros.pipeline_guard.node import PipelineGuardNode
 from plainview_ros.ros import qos, topics
@@ -28,16 +29,25 @@ HISTORY_S = 50
 SCAN_PERIOD_S = 0.2
 
 
+def repeat_until_logged(graph: Graph, node: NodeProcess, publish: Callable[[], object], text: str) -> None:
+    """Best effort delivers nothing to a subscriber that has not discovered the publisher yet, so say it until heard."""
+    timer = graph.node.create_timer(0.02, publish)
+    node.wait_for_log(text)
+    timer.cancel()
+
+
 class Line:
     """A pipeline in steady flow, read by one gateway: history at 1 Hz first, then on in real time."""
 
-    def __init__(self, graph: Graph, rig: Rig) -> None:
+    def __init__(self, graph: Graph, rig: Rig, node: NodeProcess) -> None:
         self._graph = graph
         self._lock = threading.Lock()
         self._values = dict.fromkeys(METERS, FLOW) | {
             item.tag: 1.7e6 for item in rig.instruments if item.quantity == "pressure"
         }
         self._publisher = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
+        hello = ScanFrame(tags=["HELLO"], values=[0.0], quality=[ScanFrame.QUALITY_GOOD])
+        repeat_until_logged(graph, node, lambda: self._publisher.ros.publish(hello), "unknown tag 'HELLO'")
 
     def leak(self, meter: str, rate_m3s: float) -> None:
         """From now on this much is lost just before a meter."""
@@ -68,13 +78,13 @@ class Line:
 
 
 @pytest.fixture
-def line(graph: Graph, rig: Rig) -> Line:
-    return Line(graph, rig)
+def node(graph: Graph) -> NodeProcess:
+    return graph.start("pipeline_guard", QUICK)
 
 
 @pytest.fixture
-def node(graph: Graph) -> NodeProcess:
-    return graph.start("pipeline_guard", QUICK)
+def line(graph: Graph, rig: Rig, node: NodeProcess) -> Line:
+    return Line(graph, rig, node)
 
 
 def section(state: PipelineState, section_id: str) -> SectionState:
@@ -199,23 +209,17 @@ def test_what_nobody_should_judge_by_is_refused_without_harm(graph: Graph, node:
     flow = graph.publisher(FlowRate, topics.FLOW_RATE, qos.SENSOR)
     scan = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
 
-    def send(publisher: Any, message: Any, tag: str, offset_s: float = 0.0) -> None:
+    def refused(publisher: Publisher, message: Any, text: str, tag: str = "", offset_s: float = 0.0) -> None:
         message.header.frame_id = tag
         message.header.stamp = graph.stamp(offset_s)
-        publisher.publish(message)
+        repeat_until_logged(graph, node, lambda: publisher.ros.publish(message), text)
 
-    send(pressure, FluidPressure(fluid_pressure=math.nan), "PT-201")
-    node.wait_for_log("PT-201: nan is no reading")
-    send(pressure, FluidPressure(fluid_pressure=1e6), "PT-999")
-    node.wait_for_log("unknown tag 'PT-999'")
-    send(pressure, FluidPressure(fluid_pressure=1e6), "FT-101")
-    node.wait_for_log("FT-101: got a pressure message")
-    send(flow, FlowRate(flow_rate=0.04), "FT-201", offset_s=86_400)
-    node.wait_for_log("FT-201: stamp")
-    send(flow, FlowRate(flow_rate=math.inf), "FT-301")
-    node.wait_for_log("FT-301: inf is no reading")
-    scan.publish(ScanFrame(tags=["FT-401", "FT-501"], values=[0.04], quality=[0]))
-    node.wait_for_log("there must be as many of each")
+    refused(pressure, FluidPressure(fluid_pressure=math.nan), "PT-201: nan is no reading", "PT-201")
+    refused(pressure, FluidPressure(fluid_pressure=1e6), "unknown tag 'PT-999'", "PT-999")
+    refused(pressure, FluidPressure(fluid_pressure=1e6), "FT-101: got a pressure message", "FT-101")
+    refused(flow, FlowRate(flow_rate=0.04), "FT-201: stamp", "FT-201", offset_s=86_400)
+    refused(flow, FlowRate(flow_rate=math.inf), "FT-301: inf is no reading", "FT-301")
+    refused(scan, ScanFrame(tags=["FT-401", "FT-501"], values=[0.04], quality=[0]), "there must be as many of each")
 
     states = graph.collect(PipelineState, topics.PIPELINE_STATE, qos.STATE)
     line.publish_history()
