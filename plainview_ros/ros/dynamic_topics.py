@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +22,15 @@ MAX_ITEMS = 64
 OnSample = Callable[[str, Any], object]
 """Called on the ROS side with the id of the node that published, empty where ROS does not say (before Kilted, when
 several publish the topic), and the message as plain values."""
+
+
+@contextmanager
+def _refused_by_ros(topic: str) -> Iterator[None]:
+    """What the middleware does not create, e.g. because this process has the topic in another type, is bad input."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError(f"{topic}: {error}") from error
 
 
 @dataclass
@@ -86,7 +96,8 @@ class DynamicTopics:
         type_ = self._type_of(topic, infos, "subscribes")
         message = from_plain(type_, plain, "params")
         if topic not in self._publishers:
-            self._publishers[topic] = self._node.create_publisher(type_, topic, qos.COMMAND)
+            with _refused_by_ros(topic):
+                self._publishers[topic] = self._node.create_publisher(type_, topic, qos.COMMAND)
         publisher = self._publishers[topic]
         count = int(publisher.get_subscription_count())
         if count:
@@ -123,7 +134,10 @@ class DynamicTopics:
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        tap.subscription = self._node.create_subscription(tap.message_type, topic, partial(self._keep, tap), profile)
+        with _refused_by_ros(topic):
+            tap.subscription = self._node.create_subscription(
+                tap.message_type, topic, partial(self._keep, tap), profile
+            )
         if self._timer is None:
             clock = Clock(clock_type=ClockType.STEADY_TIME)
             self._timer = self._node.create_timer(self._period_s, self._hand_over_guarded, clock=clock)
