@@ -59,18 +59,16 @@ class Feed:
         self.viewers = 0
         self.unwatch: Callable[[], None] = lambda: None
         self.newest: Frame | None = None
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set at the next frame, and replaced by a new one."""
 
     def put(self, frame: Frame) -> None:
         self.newest = frame
         self.wake()
 
     def wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
+        changed, self.changed = self.changed, asyncio.Event()
         changed.set()
-
-    async def wait(self) -> None:
-        await self._changed.wait()
 
 
 class Video:
@@ -92,7 +90,7 @@ class Video:
         try:
             while not self._closed:
                 if feed.newest is None or feed.newest is seen:
-                    await asyncio.wait_for(feed.wait(), SILENT_S)
+                    await asyncio.wait_for(feed.changed.wait(), SILENT_S)
                     continue
                 seen = feed.newest
                 yield seen

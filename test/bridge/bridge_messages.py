@@ -6,7 +6,6 @@ import math
 import uuid
 from typing import Any
 
-from plainview_ros.bridge.gateway import Plain, Received
 from plainview_ros.msg import (
     Alert,
     CameraState,
@@ -24,6 +23,8 @@ from plainview_ros.msg import (
     ValveState,
     ValveStates,
 )
+
+from plainview_ros.bridge.gateway import Plain, Received
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain, to_stamp, to_uuid_msg
 

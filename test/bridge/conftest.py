@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from bridge_fakes import FakeBridge, fake_bridge
 
+from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
 
 

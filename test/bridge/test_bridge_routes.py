@@ -6,14 +6,14 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import bridge_messages as make
 import pytest
-from bridge_fakes import FakeBridge, fake_bridge
+from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 
+import bridge_messages as make
+from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.commands import CommandError, refusal
 from plainview_ros.bridge.settings import Settings
-from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 

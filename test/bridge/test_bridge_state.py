@@ -6,17 +6,17 @@ import math
 import uuid
 from typing import Any
 
-import bridge_messages as make
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plainview_ros.msg import Alert, Leak
 
+import bridge_messages as make
 from plainview_ros.bridge.admission import check_names, check_transition
 from plainview_ros.bridge.announcements import Announcement
 from plainview_ros.bridge.journal import Journal
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
-from plainview_ros.msg import Alert, Leak
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 
