@@ -63,7 +63,7 @@ class FlowIqNode(ModuleNode):
     def build(self) -> None:
         limits = Limits(**{limit.name: self.setting(limit.name) for limit in fields(Limits)})
         self._lines = FlowLines(self.rig, limits, self.setting("statistics_window_s"))
-        self._publishers: list[str] = []
+        self._instrument_publishers: list[str] = []
         self._source: Source = "none"
         self._publish_states = self.publisher(FlowState, topics.FLOW_STATE, qos.STATE)
         self._publish_anomaly = self.publisher(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
@@ -94,14 +94,14 @@ class FlowIqNode(ModuleNode):
             self._publish_state()
 
     def _look_around(self) -> None:
-        self._publishers = self._feed.publishers()
-        self._source = judge_source(self._publishers, self.setting("simulator_nodes"))
+        self._instrument_publishers = self._feed.publishers()
+        self._source = judge_source(self._instrument_publishers, self.setting("simulator_nodes"))
         self._publish_state()
 
     def _publish_state(self) -> None:
         state = FlowState(
             source=constant(FlowState, "source", self._source),
-            publishers=self._publishers,
+            publishers=self._instrument_publishers,
             lines=[line_message(report) for report in self._lines.reports(self.now_s(), monotonic())],
         )
         state.header.stamp = self.get_clock().now().to_msg()

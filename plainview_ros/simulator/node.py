@@ -117,7 +117,8 @@ class SimulatorNode(ModuleNode):
         self._readouts.publish(samples)
         for report in reports:
             self._publish_joints(joint_state(report))
-        self._crew.shoot(monotonic(), plant.stamp_s, plant.camera_fault)
+        # Not the plant's last step: two frames may fall into one.
+        self._crew.shoot(monotonic(), plant.epoch_s + target_s, plant.camera_fault)
 
     def _on_frame(self, frame: Frame) -> None:
         """On a worker thread."""
