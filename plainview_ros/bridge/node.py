@@ -80,7 +80,8 @@ def error_name(message_type: Any, error_code: int) -> str:
 
 
 def _setting(name: str, description: str, low: float | None = None, high: float | None = None) -> Setting:
-    return Setting(name, getattr(Settings, name), description, low, high)
+    default = getattr(Settings, name)
+    return Setting(name, list(default) if isinstance(default, tuple) else default, description, low, high)
 
 
 def _do(work: Callable[[], object]) -> None:
