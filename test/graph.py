@@ -18,6 +18,7 @@ from builtin_interfaces.msg import Time
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -200,6 +201,7 @@ class Graph:
         self.node = rclpy.create_node("test_driver", context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._stopped: Future = Future()
         self._thread = threading.Thread(target=self._spin, name="test graph")
         self._thread.start()
         self._processes: list[NodeProcess] = []
@@ -216,7 +218,7 @@ class Graph:
     ) -> NodeProcess:
         """Start ``plainview_ros.<name>.node`` with parameters; returns once it is active (or at once without wait)."""
         pairs = [part for key, value in (settings or {}).items() for part in ("-p", f"{key}:={value}")]
-        process = NodeProcess(name, ["--ros-args", *pairs, *arguments], self.environment)
+        process = NodeProcess(name, ["--ros-args", *arguments, *pairs], self.environment)
         self._processes.append(process)
         if wait:
             process.wait_for_log(f"[{name}]: active")
@@ -257,12 +259,13 @@ class Graph:
         for process in self._processes:
             if process.is_running():
                 process.kill()
-        self._executor.shutdown()
+        self._stopped.set_result(None)
         self._thread.join()
+        self._executor.shutdown()  # not before: it does not wait for a thread that spins
         self.node.destroy_node()
         self.context.try_shutdown()
         self._domain.release()
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
-            self._executor.spin()
+            self._executor.spin_until_future_complete(self._stopped)

@@ -26,6 +26,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from plainview_ros.assets import Rig, RigError, load_rig
 from plainview_ros.ros import topics
@@ -450,14 +451,16 @@ def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
 class Spinner:
     """Spins one node on its own executor in its own thread, for processes whose main thread has other work.
 
-    A process that ends while an executor thread spins aborts, so :meth:`stop` must be called: it shuts the executor
-    down, joins the thread and destroys the node.
+    A process that ends while an executor thread spins aborts, so :meth:`stop` must be called: it ends the spinning,
+    joins the thread, shuts the executor down and destroys the node. In this order: ``Executor.shutdown`` does not wait
+    for a thread that spins, and takes from it what it waits on.
     """
 
     def __init__(self, node: ModuleNode) -> None:
         self.node = node
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
+        self._stopped: Future[None] = Future()
         self._thread = Thread(target=self._spin, name=f"{node.get_name()} executor")
 
     def start(self) -> bool:
@@ -469,14 +472,15 @@ class Spinner:
 
     def stop(self) -> None:
         """Stop spinning, wait for the callback that runs, destroy the node."""
-        self._executor.shutdown()
+        self._stopped.set_result(None)
         if self._thread.is_alive():
             self._thread.join()
+        self._executor.shutdown()
         self.node.destroy_node()
 
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
-            self._executor.spin()
+            self._executor.spin_until_future_complete(self._stopped)
 
 
 @contextmanager
