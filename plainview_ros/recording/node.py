@@ -28,6 +28,9 @@ from plainview_ros.samples import Sample
 STEP_S = 0.01
 """How often the player is asked what is due, and ``/clock`` ticks: at 200 times real time, 2 s of it."""
 
+SETTLE_S = 1.0
+"""A subscriber that is known here may not know this node yet and miss what is sent at once."""
+
 
 class RecordingNode(ModuleNode):
     SETTINGS = (
@@ -59,7 +62,7 @@ class RecordingNode(ModuleNode):
         except ValueError as error:
             raise ValueError(f"{recording.path}: {error}: {self._route.account()}") from error
         self._output = InstrumentOutput(self, self._route.tags)
-        self._waits_until_s = monotonic() + self.setting("patience_s")
+        self._begins_s = monotonic() + self.setting("patience_s")
         if has_clock:
             self._publish_clock = self.publisher(Clock, topics.CLOCK, qos.CLOCK)
             self.every(STEP_S, self._tick, wall=True)
@@ -72,10 +75,13 @@ class RecordingNode(ModuleNode):
         self._publish_clock(Clock(clock=to_stamp(self._player.clock_s(monotonic()))))
 
     def _step(self) -> None:
-        if monotonic() < self._waits_until_s and not self._output.is_heard():
+        now_s = monotonic()
+        if now_s < self._begins_s:
+            if self._output.is_heard():
+                self._begins_s = min(self._begins_s, now_s + SETTLE_S)
             return
         try:
-            self._play(monotonic())
+            self._play(now_s)
         except RecordingError as error:
             self.get_logger().error(str(error))
             self.finish(1)

@@ -1,0 +1,164 @@
+"""The flow_iq node in its own process on a real graph; the test is the transmitters."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+import rclpy
+from plainview_ros.msg import Alert, FlowAnomaly, FlowRate, FlowState, ScanFrame
+from sensor_msgs.msg import FluidPressure, Temperature
+
+from graph import Graph, Inbox
+from plainview_ros.ros import qos, topics
+from plainview_ros.ros.conversions import from_stamp, from_uuid_msg
+
+QUICK: dict[str, object] = {"learn_s": 10.0, "min_samples": 12, "lasting_s": 5.0}
+
+NORMAL_PA, NORMAL_C = 1.2e6, 38.0
+
+
+class Gateway:
+    """Scans of the line's pressure and temperature at 1 Hz. They are dated back, so the test need not wait for them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._publisher = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
+        self._chance = random.Random(1)
+        self._age_s = 50
+
+    def scan(self, count: int, pressure_pa: float = NORMAL_PA) -> None:
+        for _ in range(count):
+            frame = ScanFrame(
+                tags=["PT-601", "TT-601"],
+                values=[self._chance.gauss(pressure_pa, 800.0), self._chance.gauss(NORMAL_C, 0.1)],
+                quality=[ScanFrame.QUALITY_GOOD] * 2,
+            )
+            frame.header.stamp = self._graph.stamp(-self._age_s)
+            self._publisher.publish(frame)
+            self._age_s -= 1
+        assert self._age_s > 0
+
+
+@pytest.fixture
+def states(graph: Graph) -> Inbox:
+    return graph.collect(FlowState, topics.FLOW_STATE, qos.STATE)
+
+
+def test_step_is_learnt_against_opened_worsened_and_closed(graph: Graph, states: Inbox) -> None:
+    anomalies = graph.collect(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
+    alerts = graph.collect(Alert, topics.ALERTS, qos.EVENT)
+    gateway = Gateway(graph)
+    graph.start("flow_iq", QUICK)
+    states.wait_for(lambda state: state.publishers, "the gateway among the publishers")
+
+    gateway.scan(14)
+    learnt = states.wait_for(lambda state: math.isfinite(state.lines[0].channels[1].expected_min), "an expected band")
+    pressure = learnt.lines[0].channels[1]
+    assert (pressure.channel, pressure.tag, pressure.unit) == ("pressure", "PT-601", "Pa")
+    assert pressure.expected_min < NORMAL_PA < pressure.expected_max
+    assert pressure.min <= pressure.mean <= pressure.max
+    flow = learnt.lines[0].channels[0]
+    assert flow.channel == "flow_rate"
+    assert math.isnan(flow.value)
+    assert flow.stale
+
+    gateway.scan(12, pressure_pa=NORMAL_PA - 1e5)
+    anomalies.wait_for_count(2)
+    during = states.wait_for(lambda state: state.lines[0].open_anomalies, "an open anomaly in the snapshot")
+    gateway.scan(16)
+    opened, updated, closed = anomalies.wait_for_count(3)
+
+    assert [m.phase for m in (opened, updated, closed)] == [
+        FlowAnomaly.PHASE_OPENED,
+        FlowAnomaly.PHASE_UPDATED,
+        FlowAnomaly.PHASE_CLOSED,
+    ]
+    assert [m.severity for m in (opened, updated)] == [FlowAnomaly.SEVERITY_MEDIUM, FlowAnomaly.SEVERITY_HIGH]
+    assert opened.type == "pressure_deviation"
+    assert (opened.line_id, opened.channel) == ("fl-1", "pressure")
+    assert opened.value == pytest.approx(NORMAL_PA - 1e5, abs=4000)
+    assert opened.expected_min <= NORMAL_PA <= opened.expected_max
+    assert 0.5 < opened.confidence <= 1.0
+    assert "PT-601" in opened.evidence
+    assert len({from_uuid_msg(m.anomaly_id) for m in (opened, updated, closed)}) == 1
+    assert len({from_uuid_msg(m.event_id) for m in (opened, updated, closed)}) == 3
+    assert from_stamp(updated.header.stamp) - from_stamp(opened.header.stamp) == pytest.approx(5.0, abs=1.0)
+
+    band = during.lines[0].channels[1]
+    assert (band.expected_min, band.expected_max) == (opened.expected_min, opened.expected_max)
+    assert (closed.expected_min, closed.expected_max) == (opened.expected_min, opened.expected_max)
+    states.wait_for_next(lambda state: not state.lines[0].open_anomalies, "snapshot without anomalies")
+
+    raised, cleared, worse, over = alerts.wait_for_count(4)
+    assert [a.phase for a in (raised, cleared, worse, over)] == [0, 1, 0, 1]
+    assert (raised.severity, worse.severity) == (Alert.SEVERITY_WARNING, Alert.SEVERITY_CRITICAL)
+    assert (raised.module, raised.asset_kind, raised.asset_id, raised.code) == (
+        "flow-iq",
+        "line",
+        "fl-1",
+        "flow_anomaly",
+    )
+    assert from_uuid_msg(over.alert_id) == from_uuid_msg(worse.alert_id)
+
+
+def test_source_follows_who_publishes(graph: Graph, states: Inbox) -> None:
+    graph.start("flow_iq")
+    states.wait_for(lambda state: state.source == FlowState.SOURCE_NONE and not state.publishers, "no source")
+    simulator = rclpy.create_node("simulator", context=graph.context)
+    simulator.create_publisher(FluidPressure, topics.PRESSURE, qos.SENSOR)
+    simulated = states.wait_for(lambda state: state.source == FlowState.SOURCE_SIMULATED, "a simulated source")
+    assert simulated.publishers == ["/simulator"]
+    driver = graph.node.create_publisher(FlowRate, topics.FLOW_RATE, qos.SENSOR)
+    real = states.wait_for(lambda state: state.source == FlowState.SOURCE_REAL, "a real source")
+    assert real.publishers == ["/simulator", "/test_driver"]
+    graph.node.destroy_publisher(driver)
+    states.wait_for_next(lambda state: state.source == FlowState.SOURCE_SIMULATED, "simulated source")
+    simulator.destroy_node()
+    states.wait_for_next(lambda state: state.source == FlowState.SOURCE_NONE, "lost source")
+
+
+def test_bad_input_is_refused_by_name_and_the_node_goes_on(graph: Graph, states: Inbox) -> None:
+    pressure = graph.publisher(FluidPressure, topics.PRESSURE, qos.SENSOR)
+    temperature = graph.publisher(Temperature, topics.TEMPERATURE, qos.SENSOR)
+    scan = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
+    node = graph.start("flow_iq")
+    states.wait_for(lambda state: state.publishers, "the test among the publishers")
+
+    def send(tag: str, value: float, offset_s: float = 0.0) -> None:
+        message = FluidPressure(fluid_pressure=value)
+        message.header.frame_id = tag
+        message.header.stamp = graph.stamp(offset_s)
+        pressure.publish(message)
+
+    send("PT-999", 1e6)
+    node.wait_for_log("unknown tag 'PT-999'")
+    send("PT-601", math.nan)
+    node.wait_for_log("PT-601: nan is no reading")
+    wrong = Temperature(temperature=5.0)
+    wrong.header.frame_id = "FT-601"
+    wrong.header.stamp = graph.stamp()
+    temperature.publish(wrong)
+    node.wait_for_log("FT-601: got a temperature message, the instrument measures flow_rate")
+    warm = Temperature(temperature=1e4)
+    warm.header.frame_id = "TT-601"
+    warm.header.stamp = graph.stamp()
+    temperature.publish(warm)
+    node.wait_for_log("TT-601: 10000 is outside the instrument's range")
+    scan.publish(ScanFrame(tags=["PT-601"], values=[1e6, 2e6], quality=[0]))
+    node.wait_for_log("1 tags, 2 values and 1 qualities")
+
+    for offset_s in (1e6, -1e6):
+        send("PT-601", 1e6, offset_s)
+    send("PT-601", 1.5e6)
+    state = states.wait_for(lambda state: math.isfinite(state.lines[0].channels[1].value), "the good value")
+    assert state.lines[0].channels[1].value == 1.5e6
+    assert state.lines[0].channels[1].max == 1.5e6
+    assert node.is_running()
+
+
+def test_limits_that_contradict_each_other_stop_the_node(graph: Graph) -> None:
+    node = graph.start("flow_iq", {"open_samples": 9}, wait=False)
+    assert node.wait() == 1
+    assert "open_samples must not be above open_of, found 9" in node.log()
