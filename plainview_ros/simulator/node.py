@@ -61,7 +61,7 @@ class SimulatorNode(ModuleNode):
         self._is_clock = self.setting("publish_clock") or speed != 1.0
         if self._is_clock:
             self._publish_clock = self.publisher(Clock, topics.CLOCK, qos.CLOCK)
-        self._plant.epoch_s = time()
+        self._is_anchored = False
         self._readouts = InstrumentOutput(self, self.rig.instrument, self.setting("transport"))
         self._publish_joints = self.publisher(JointState, topics.JOINT_STATES, qos.SENSOR)
         self.subscribe(JointTrajectory, topics.VALVE_TRAJECTORY, self._on_trajectory, qos.COMMAND)
@@ -96,6 +96,7 @@ class SimulatorNode(ModuleNode):
 
     def stand_down(self) -> None:
         self._pace.pause()
+        self._is_anchored &= self._is_clock
 
     # -- simulated time ------------------------------------------------------------------------------------------------
 
@@ -104,8 +105,11 @@ class SimulatorNode(ModuleNode):
         plant, began_s = self._plant, monotonic()
         target_s = self._pace.target_s(began_s, plant.time_s)
         epoch_s = time() - target_s
-        if not self._is_clock and abs(epoch_s - plant.epoch_s) > STAMP_ERROR_S:
-            plant.epoch_s = epoch_s  # after a pause, lost time or a step of the wall clock
+        is_off = (
+            abs(epoch_s - plant.epoch_s) > STAMP_ERROR_S and not self._is_clock
+        )  # time given up, wall clock stepped
+        if is_off or not self._is_anchored:
+            plant.epoch_s, self._is_anchored = epoch_s, True
         samples: list[Sample] = []
         reports: list[JointReport] = []
         while plant.time_s + plant.pipeline.dt_s <= target_s and monotonic() - began_s < SLICE_S:
