@@ -43,7 +43,7 @@ def refusal(error_name: str, detail: str) -> CommandError:
     return CommandError(status, code, detail or error_name.replace("_", " "))
 
 
-def other_end(valve_id: str, state: Plain | None, *, stale: bool) -> float:
+def other_end(valve_id: str, state: Plain | None, stale: bool) -> float:
     """Target of a stroke nobody gave one for: the end position the valve is farther from.
 
     Raises:

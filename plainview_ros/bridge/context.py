@@ -70,5 +70,11 @@ def get_bridge(request: Request) -> Bridge:
     return bridge
 
 
+def client_name(request: Request) -> str:
+    """Who asks, as it is kept with a command."""
+    return f"http {request.client.host}" if request.client else "http"
+
+
+ClientDep = Annotated[str, Depends(client_name)]
 BridgeDep = Annotated[Bridge, Depends(get_bridge)]
 """``async def route(bridge: BridgeDep)``."""

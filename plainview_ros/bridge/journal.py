@@ -68,6 +68,8 @@ class Journal:
     def get(self, thing_id: str) -> Record | None:
         return self._records.get(thing_id)
 
-    def newest(self, count: int | None = None) -> list[Record]:
-        """What began last comes first."""
-        return list(islice(sorted(self._records.values(), key=lambda record: -record.since_s), count))
+    def newest(self, count: int | None = None, **wanted: str | None) -> list[Record]:
+        """What began last comes first; of fields of the message that are given, only what has these values."""
+        asked = {field: value for field, value in wanted.items() if value is not None}
+        records = (r for r in self._records.values() if all(r.latest[field] == value for field, value in asked.items()))
+        return list(islice(sorted(records, key=lambda record: -record.since_s), count))

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields
 from functools import partial
 from time import monotonic
@@ -295,18 +295,19 @@ class BridgeNode(ModuleNode):
         return lambda: self._ask_ros(stop)
 
     async def on_ros_side(self, work: Callable[[Any], T]) -> T:
-        def do(answer: asyncio.Future[T]) -> None:
-            try:
-                self._settle(answer, work(self))
-            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to who asked
-                self._settle(answer, error)
-
-        return await self._asked("the ROS executor", do)
+        return await self._asked("the ROS executor", lambda answer: self._settle(answer, work(self)))
 
     async def _asked(self, who: str, ask: Callable[[asyncio.Future[T]], object]) -> T:
         """Have the ROS side ask somebody, and wait for the answer it settles."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._ask_ros(lambda: ask(answer))
+
+        def do() -> None:
+            try:
+                ask(answer)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to who asked
+                self._settle(answer, error)
+
+        self._ask_ros(do)
         return await answered(answer, self.settings.command_timeout_s, who)
 
     def _deliver(self, received: Received) -> None:
@@ -334,15 +335,19 @@ class Watch:
             self._on_frame(self.newest)
 
 
+class NotStartedError(RuntimeError):
+    """The ROS side cannot start; the node's log says why."""
+
+
 @contextmanager
 def spinning(node: BridgeNode) -> Iterator[Gateway]:
     """Spin a node; ROS must be up."""
     spinner = Spinner(node)
     try:
         if not spinner.start():
-            raise RuntimeError("the bridge's node could not start, see the messages above")
+            raise NotStartedError("the bridge's node could not start, see the messages above")
         if not node.setting("autostart"):
-            raise RuntimeError("autostart must be set: a web server cannot wait for a lifecycle manager")
+            raise NotStartedError("autostart must be set: a web server cannot wait for a lifecycle manager")
         yield node
     finally:
         spinner.stop()
@@ -363,13 +368,21 @@ def serve_node() -> int:
     except (InvalidParameterTypeException, InvalidParameterValueException, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    return serve(create_app(lambda: spinning(node)), node.settings.host, port)
+    try:
+        with spinning(node) as gateway:
+            return serve(create_app(lambda: nullcontext(gateway)), node.settings.host, port)
+    except NotStartedError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def main() -> int:
     """A process with the bridge alone, under ROS parameters; exit code."""
     with ros_process():
-        return serve_node()
+        try:
+            return serve_node()
+        except KeyboardInterrupt:  # before the server took over the signals
+            return 0
 
 
 if __name__ == "__main__":

@@ -134,9 +134,10 @@ class State:
         """The newest message of a state topic, however old."""
         return self._snapshots[topic].data if topic in self._snapshots else None
 
-    def part(self, topic: str, asset_id: str) -> Plain | None:
-        """One valve, section, line or camera of the newest snapshot, however old."""
-        return self._snapshots[topic].part.get(asset_id) if topic in self._snapshots else None
+    def asset(self, topic: str, asset_id: str) -> tuple[Plain | None, bool]:
+        """One valve, section, line or camera of the newest snapshot, and whether that is stale."""
+        part = self._snapshots[topic].part.get(asset_id) if topic in self._snapshots else None
+        return part, self.is_stale(topic)
 
     def age_s(self, topic: str) -> float | None:
         """Seconds since the newest message of a state topic; ``None`` when there was none."""
@@ -159,7 +160,7 @@ class State:
         transition came after the newest snapshot is, although that does not have it yet.
         """
         snapshot = self.snapshot(topics.PIPELINE_STATE)
-        active = [record for record in self.leaks.newest() if record.latest["status"] == "active"]
+        active = self.leaks.newest(status="active")
         if snapshot is None:
             return active
         here = {leak["leak_id"] for leak in snapshot["open_leaks"]}
@@ -174,7 +175,6 @@ class State:
         """Anomalies of a line that were open at some time since then, newest first."""
         return [
             record
-            for record in self.anomalies.newest()
-            if record.latest["line_id"] == line_id
-            and (record.latest["phase"] != "closed" or record.latest["header"]["stamp"] >= since_s)
+            for record in self.anomalies.newest(line_id=line_id)
+            if (record.latest["phase"] != "closed" or record.latest["header"]["stamp"] >= since_s)
         ]

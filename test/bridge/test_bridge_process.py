@@ -19,7 +19,7 @@ import pytest
 from plainview_ros.action import ActuateValve
 from plainview_ros.msg import Alert, Leak, ValveStates
 from plainview_ros.srv import ResolveLeak
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
 
@@ -29,7 +29,7 @@ from graph import DEADLINE_S, REPOSITORY, Graph, Publisher
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_uuid_msg
 
-QUICK_EXIT_S = 3.0
+QUICK_EXIT_S = DEADLINE_S / 10
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_refused_message_is_named_in_health_and_nothing_dies(live: LiveBridge, a
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
-def actuate(live: LiveBridge, valve_id: str) -> httpx.Response:
-    return live.client.post(f"/valves/{valve_id}/actuate", json={"targetPosition": 0.5, "reason": "test"})
+def actuate(live: LiveBridge, valve_id: str, target: float = 0.5) -> httpx.Response:
+    return live.client.post(f"/valves/{valve_id}/actuate", json={"targetPosition": target, "reason": "test"})
 
 
 def test_commands_to_nobody_are_answered_503(live: LiveBridge) -> None:
@@ -159,9 +159,20 @@ def test_commands_to_nobody_are_answered_503(live: LiveBridge) -> None:
 
 
 def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: LiveBridge, shared_graph: Graph) -> None:
-    """v-101 moves and never ends, v-102 is busy, v-103 is accepted and nothing follows."""
+    """v-101 moves and never ends, v-102 is busy, v-103 is accepted and nothing follows, or (to 0.25) accepted late."""
     goals: dict[str, Any] = {}
     never: Any = Future()
+    told_504, canceled = threading.Event(), threading.Event()
+
+    def accept(goal: ActuateValve.Goal) -> GoalResponse:
+        if goal.target_position == 0.25:
+            told_504.wait(DEADLINE_S)
+        return GoalResponse.ACCEPT
+
+    def cancel(handle: Any) -> CancelResponse:
+        if handle.request.target_position == 0.25:
+            canceled.set()
+        return CancelResponse.ACCEPT
 
     async def execute(handle: Any) -> ActuateValve.Result:
         goals[handle.request.valve_id] = handle
@@ -173,7 +184,14 @@ def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: L
         handle.abort()
         return ActuateValve.Result(error_code=ActuateValve.Result.BUSY, error_msg="v-102 is under way")
 
-    ActionServer(shared_graph.node, ActuateValve, topics.ACTUATE_VALVE, execute)
+    ActionServer(
+        shared_graph.node,
+        ActuateValve,
+        topics.ACTUATE_VALVE,
+        execute,
+        goal_callback=accept,
+        cancel_callback=cancel,
+    )
     response = eventually(lambda: actuate(live, "v-101"), lambda answer: answer.status_code != 503, "server")
     assert response.status_code == 200
     goal = goals["v-101"]
@@ -185,6 +203,10 @@ def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: L
     assert response.json()["detail"] == "v-102 is under way"
     response = actuate(live, "v-103")
     assert (response.status_code, response.json()["error"]) == (504, "ros_timeout")
+    response = actuate(live, "v-103", 0.25)
+    assert response.status_code == 504
+    told_504.set()
+    assert canceled.wait(DEADLINE_S), "a stroke accepted after its client was told 504 must not go on"
 
 
 def test_resolve_is_answered_by_the_guard_or_says_that_it_is_late(live: LiveBridge, shared_graph: Graph) -> None:
@@ -368,8 +390,9 @@ def test_broken_rig_file_and_taken_port_end_it_with_a_message(graph: Graph, tmp_
     broken = tmp_path / "rig.yaml"
     broken.write_text("name: 7\n")
     process = graph.start("bridge", settings={"rig": str(broken), "port": free_port()}, wait=False)
-    assert process.wait() != 0
+    assert process.wait() == 1
     assert f"{broken}:1: name" in process.log()
+    assert "Traceback" not in process.log()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

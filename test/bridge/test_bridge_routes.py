@@ -471,6 +471,15 @@ def test_defect_tells_nothing_of_what_is_inside(fake: FakeBridge) -> None:
     assert "secret" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/events", "/rig/cameras/cam-101/stream.mjpg", "/rig/cameras/cam-101/snapshot.jpg"])
+def test_one_stream_too_many_is_a_problem(rig: Rig, path: str) -> None:
+    with fake_bridge(rig, Settings(max_event_streams=0, max_camera_viewers=0)) as fake:
+        response = fake.request("GET", path)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, response.json()["error"]) == (503, "too_many_streams")
+        assert response.headers["retry-after"] == "10"
+
+
 @pytest.mark.parametrize("length", ["announced", "chunked"])
 def test_huge_body_is_refused(fake: FakeBridge, length: str) -> None:
     body = b'{"reason": "' + b"x" * 1_100_000 + b'"}'

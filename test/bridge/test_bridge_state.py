@@ -211,7 +211,9 @@ def test_snapshot_grows_stale_on_the_monotonic_clock(projection: Projection) -> 
     assert not projection.state.is_stale(topics.VALVES_STATE)
     projection.monotonic_s += 3.1
     assert projection.state.is_stale(topics.VALVES_STATE)
-    assert projection.state.part(topics.VALVES_STATE, "v-101") is not None
+    valve, stale = projection.state.asset(topics.VALVES_STATE, "v-101")
+    assert valve is not None
+    assert stale
     projection.take(make.valve_states(v_101={}))
     assert not projection.state.is_stale(topics.VALVES_STATE)
 

@@ -85,10 +85,7 @@ async def anomalies(
     type_: Annotated[str | None, Query(alias="type")] = None,
 ) -> list[Anomaly]:
     """The last 50, newest first."""
-    wanted = {key: value for key, value in (("severity", severity), ("type", type_)) if value is not None}
-    records = bridge.state.anomalies.newest()
-    matching = [r for r in records if all(r.latest[key] == value for key, value in wanted.items())]
-    return [Anomaly.of(record) for record in matching[:50]]
+    return [Anomaly.of(record) for record in bridge.state.anomalies.newest(50, severity=severity, type=type_)]
 
 
 @router.get("/source")
@@ -166,7 +163,7 @@ async def prediction(bridge: BridgeDep, line: LineDep) -> Prediction:
 
 
 def _current(bridge: Bridge, line: str) -> CurrentMetrics:
-    return CurrentMetrics.now(line, bridge.state.part(FLOW_STATE, line), stale=bridge.state.is_stale(FLOW_STATE))
+    return CurrentMetrics.now(line, *bridge.state.asset(FLOW_STATE, line))
 
 
 def _seconds(moment: datetime) -> float:

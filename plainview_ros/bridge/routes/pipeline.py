@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body
 
-from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.context import BridgeDep, ClientDep
 from plainview_ros.bridge.journal import Record
 from plainview_ros.bridge.problems import answers, not_found
 from plainview_ros.bridge.schemas.base import litres, midnight_s
@@ -59,23 +59,14 @@ async def health(bridge: BridgeDep) -> PipelineHealth:
 async def section(bridge: BridgeDep, section: str) -> Section:
     if section not in bridge.rig.section:
         raise not_found("section", section)
-    state = bridge.state
-    last = next((record for record in state.leaks.newest() if record.latest["section"] == section), None)
-    return Section.of(
-        section,
-        state.part(PIPELINE_STATE, section),
-        [Leak.of(record) for record in state.active_leaks() if record.latest["section"] == section],
-        Leak.of(last) if last else None,
-        stale=state.is_stale(PIPELINE_STATE),
-    )
+    active = [Leak.of(record) for record in bridge.state.active_leaks() if record.latest["section"] == section]
+    last = next(map(Leak.of, bridge.state.leaks.newest(1, section=section)), None)
+    return Section.of(section, *bridge.state.asset(PIPELINE_STATE, section), active, last)
 
 
 @router.post("/alerts/{leak_id}/resolve", responses=answers(404, 409, 502, 503, 504))
 async def resolve(
-    bridge: BridgeDep,
-    leak_id: str,
-    request: Request,
-    wish: Annotated[ResolveRequest | None, Body()] = None,
+    bridge: BridgeDep, leak_id: str, client: ClientDep, wish: Annotated[ResolveRequest | None, Body()] = None
 ) -> Resolution:
     """An operator says that a leak is repaired."""
     try:
@@ -83,7 +74,6 @@ async def resolve(
     except ValueError:
         raise not_found("leak", leak_id) from None
     wish = wish or ResolveRequest()
-    who = wish.resolved_by or f"http {request.client.host if request.client else 'unknown'}"
-    leak = await bridge.gateway.resolve_leak(wanted, who, wish.note)
+    leak = await bridge.gateway.resolve_leak(wanted, wish.resolved_by or client, wish.note)
     bridge.state.leaks.note(leak)
     return Resolution(leak=Leak.of(Record(leak["header"]["stamp"] or bridge.gateway.now_s(), leak)))

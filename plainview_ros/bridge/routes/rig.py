@@ -48,18 +48,18 @@ async def cameras(bridge: BridgeDep) -> Cameras:
 
 @router.get("/cameras/{camera_id}", responses=answers(404))
 async def camera(bridge: BridgeDep, camera: CameraDep, request: Request) -> CameraDetail:
-    state = bridge.state.part(CAMERAS_STATE, camera.id)
-    seen = [r for r in bridge.state.detections.newest() if r.latest["camera_id"] == camera.id]
+    state, _ = bridge.state.asset(CAMERAS_STATE, camera.id)
+    seen = bridge.state.detections.newest(10, camera_id=camera.id)
     return CameraDetail(
         **dict(_view(bridge, camera)),
         last_frame=LastFrame.of(_url(request, camera, "snapshot.jpg"), state),
-        recent_detections=[Detection.of(record) for record in seen[:10]],
+        recent_detections=[Detection.of(record) for record in seen],
     )
 
 
 @router.get("/cameras/{camera_id}/stream", responses=answers(404))
 async def stream(bridge: BridgeDep, camera: CameraDep, request: Request) -> CameraStream:
-    state = bridge.state.part(CAMERAS_STATE, camera.id)
+    state, _ = bridge.state.asset(CAMERAS_STATE, camera.id)
     view = _view(bridge, camera)
     return CameraStream(
         camera_id=camera.id,
@@ -109,14 +109,9 @@ async def detections(
     confidence_min: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
 ) -> Detections:
     """The last 50, newest first."""
-    wanted = {key: value for key, value in (("camera_id", camera_id), ("type", type_)) if value is not None}
-    matching = [
-        record
-        for record in bridge.state.detections.newest()
-        if all(record.latest[key] == value for key, value in wanted.items())
-        and (record.latest["confidence"] or 0.0) >= confidence_min
-    ]
-    return Detections(count=len(matching[:50]), detections=[Detection.of(record) for record in matching[:50]])
+    records = bridge.state.detections.newest(camera_id=camera_id, type=type_)
+    sure = [record for record in records if (record.latest["confidence"] or 0.0) >= confidence_min][:50]
+    return Detections(count=len(sure), detections=[Detection.of(record) for record in sure])
 
 
 @router.get("/health")
@@ -141,8 +136,7 @@ async def health(bridge: BridgeDep) -> RigHealth:
 
 
 def _view(bridge: Bridge, camera: assets.Camera) -> Camera:
-    state = bridge.state.part(CAMERAS_STATE, camera.id)
-    return Camera.of(camera, state, stale=bridge.state.is_stale(CAMERAS_STATE))
+    return Camera.of(camera, *bridge.state.asset(CAMERAS_STATE, camera.id))
 
 
 def _url(request: Request, camera: assets.Camera, name: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Request
+from fastapi import APIRouter, Body, Depends
 
 from plainview_ros import assets
 from plainview_ros.bridge.commands import other_end
-from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.context import BridgeDep, ClientDep
 from plainview_ros.bridge.problems import answers, not_found
 from plainview_ros.bridge.schemas.valves import ActuateRequest, Actuation, Valve, ValveHealth
 from plainview_ros.ros.topics import VALVES_STATE
@@ -28,29 +28,22 @@ ValveDep = Annotated[assets.Valve, Depends(known_valve)]
 
 @router.get("")
 async def valves(bridge: BridgeDep) -> list[Valve]:
-    state = bridge.state
-    stale = state.is_stale(VALVES_STATE)
-    return [Valve.of(valve, state.part(VALVES_STATE, valve.id), stale=stale) for valve in bridge.rig.valves]
+    return [Valve.of(valve, *bridge.state.asset(VALVES_STATE, valve.id)) for valve in bridge.rig.valves]
 
 
 @router.get("/{valve_id}", responses=answers(404))
 async def valve(bridge: BridgeDep, valve: ValveDep) -> Valve:
-    state = bridge.state
-    return Valve.of(valve, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
+    return Valve.of(valve, *bridge.state.asset(VALVES_STATE, valve.id))
 
 
 @router.get("/{valve_id}/health", responses=answers(404))
 async def valve_health(bridge: BridgeDep, valve: ValveDep) -> ValveHealth:
-    state = bridge.state
-    return ValveHealth.of(valve, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
+    return ValveHealth.of(valve, *bridge.state.asset(VALVES_STATE, valve.id))
 
 
 @router.post("/{valve_id}/actuate", responses=answers(404, 409, 502, 503, 504))
 async def actuate(
-    bridge: BridgeDep,
-    valve: ValveDep,
-    request: Request,
-    wish: Annotated[ActuateRequest | None, Body()] = None,
+    bridge: BridgeDep, valve: ValveDep, client: ClientDep, wish: Annotated[ActuateRequest | None, Body()] = None
 ) -> Actuation:
     """Stroke a valve; answers as soon as it moves. How it ends is told on `/events`.
 
@@ -59,8 +52,5 @@ async def actuate(
     wish = wish or ActuateRequest()
     target = wish.target_position
     if target is None:
-        state = bridge.state
-        target = other_end(valve.id, state.part(VALVES_STATE, valve.id), stale=state.is_stale(VALVES_STATE))
-    client = request.client.host if request.client else "unknown"
-    actuation_id = await bridge.gateway.actuate(valve.id, target, f"http {client}", wish.reason)
-    return Actuation(actuation_id=str(actuation_id))
+        target = other_end(valve.id, *bridge.state.asset(VALVES_STATE, valve.id))
+    return Actuation(actuation_id=str(await bridge.gateway.actuate(valve.id, target, client, wish.reason)))

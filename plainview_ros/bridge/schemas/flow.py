@@ -55,7 +55,7 @@ class CurrentMetrics(Metrics):
     stale_values: list[str] = Field(default=[], description="values here older than their deadline")
 
     @classmethod
-    def now(cls, line_id: str, state: Plain | None, *, stale: bool) -> CurrentMetrics:
+    def now(cls, line_id: str, state: Plain | None, stale: bool) -> CurrentMetrics:
         channels = {item["channel"]: item for item in state["channels"]} if state else {}
         known = {name: item for name, item in channels.items() if name in WEB_NAMES and item["stamp"] is not None}
         return cls(

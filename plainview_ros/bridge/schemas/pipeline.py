@@ -90,7 +90,7 @@ class Section(Schema):
     stale: bool = Field(examples=[False])
 
     @classmethod
-    def of(cls, section_id: str, state: Plain | None, active: list[Leak], last: Leak | None, *, stale: bool) -> Section:
+    def of(cls, section_id: str, state: Plain | None, stale: bool, active: list[Leak], last: Leak | None) -> Section:
         risk: Risk = state["risk"] if state else "low"
         known: dict[str, Any] = {}
         if state is not None:

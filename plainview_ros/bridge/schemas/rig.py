@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,20 +30,19 @@ class Camera(Schema):
     stale: bool = Field(description="RigSight has been silent for too long, or was never heard", examples=[False])
 
     @classmethod
-    def of(cls, camera: assets.Camera, state: Plain | None, *, stale: bool, **more: Any) -> Camera:
+    def of(cls, camera: assets.Camera, state: Plain | None, stale: bool) -> Camera:
         seen = {} if state is None else {"measured_rate": state["rate_hz"], "faults": state["faults"]}
         return cls(
             id=camera.id,
             name=camera.name,
             location=camera.location,
-            status=status_of(state, stale=stale),
+            status=status_of(state, stale),
             resolution=resolution_of(camera, state),
             frame_rate=camera.frame_rate_hz,
             last_update=state["last_frame"] if state else None,
             kind=camera.kind,
             stale=stale,
             **seen,
-            **more,
         )
 
 
@@ -132,7 +131,7 @@ class RigHealth(Schema):
     stale: bool = Field(examples=[False])
 
 
-def status_of(state: Plain | None, *, stale: bool) -> Status:
+def status_of(state: Plain | None, stale: bool) -> Status:
     """``offline``: nobody has a picture; a silent RigSight is not believed that a camera is online."""
     status: Status = state["status"] if state else "offline"
     return "degraded" if stale and status == "online" else status

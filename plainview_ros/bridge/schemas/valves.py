@@ -48,9 +48,9 @@ class Valve(ValveReading, ValveName):
     moving: bool = False
 
     @classmethod
-    def of(cls, valve: assets.Valve, state: Plain | None, *, stale: bool) -> Valve:
+    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool) -> Valve:
         more: dict[str, Any] = {} if state is None else {key: state[key] for key in ("position", "torque_nm", "moving")}
-        return cls(id=valve.id, name=valve.name, **_reading(valve, state, stale=stale), **more)
+        return cls(id=valve.id, name=valve.name, **_reading(valve, state, stale), **more)
 
 
 class Thresholds(Schema):
@@ -68,7 +68,7 @@ class ValveHealth(ValveReading):
     health_factors: list[str] = Field(description="one sentence for each deduction", examples=[[]])
 
     @classmethod
-    def of(cls, valve: assets.Valve, state: Plain | None, *, stale: bool) -> ValveHealth:
+    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool) -> ValveHealth:
         limits = valve.thresholds
         return cls(
             valve_id=valve.id,
@@ -81,7 +81,7 @@ class ValveHealth(ValveReading):
             ),
             health_score=state["health_score"] if state else 0,
             health_factors=state["health_factors"] if state else ["nothing was heard from ValveOps yet"],
-            **_reading(valve, state, stale=stale),
+            **_reading(valve, state, stale),
         )
 
 
@@ -97,7 +97,7 @@ class Actuation(Schema):
     actuation_id: str = Field(examples=["5b0c9a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
 
 
-def _reading(valve: assets.Valve, state: Plain | None, *, stale: bool) -> dict[str, Any]:
+def _reading(valve: assets.Valve, state: Plain | None, stale: bool) -> dict[str, Any]:
     if state is None:
         return {"status": "warning", "stale": True, "estimated_maintenance": midnight_s(valve.estimated_maintenance)}
     return {
