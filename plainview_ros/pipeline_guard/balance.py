@@ -86,8 +86,10 @@ class VolumeBalance:
         if sample.stamp_s <= channel.newest_s:
             self._start_afresh()
             channel = self._channels[sample.tag]
+        end_before = channel.end
         channel.add(sample.stamp_s, sample.value)
-        yield from self._advance()
+        if channel.end != end_before:
+            yield from self._advance()
 
     def _start_afresh(self) -> None:
         self._channels = {tag: _Channel(self.step_s, self._lag, self._gap_s[tag]) for tag in self._tags}

@@ -104,7 +104,7 @@ class MeterError:
     def learn(self, imbalance_m3s: float, flow_m3s: float, step_s: float) -> None:
         """Take in one step in which the section was sound and steady, and what it carried then."""
         self.learned_s = min(self._memory_s, self.learned_s + step_s)
-        gain = step_s / self.learned_s
+        gain = min(1.0, step_s / self.learned_s)
         self._mean_m3s += gain * (imbalance_m3s - self._mean_m3s)
         self.flow_m3s += gain * (flow_m3s - self.flow_m3s)
 

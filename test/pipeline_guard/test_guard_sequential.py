@@ -101,6 +101,13 @@ def test_a_constant_error_is_learned_and_trusted_more_with_time() -> None:
     assert doubts[100] > doubts[1000] > doubts[-1]
 
 
+def test_a_memory_shorter_than_a_step_keeps_the_last_step() -> None:
+    error = MeterError(limit_m3s=1.0, noise_m3_rt_s=NOISE, memory_s=1.0)
+    for imbalance in (0.3, 0.1, 0.2):
+        error.learn(imbalance, 0.05, 60.0)
+    assert error.value_m3s == pytest.approx(0.2)
+
+
 def test_at_another_flow_the_learned_error_is_in_doubt() -> None:
     error = MeterError(limit_m3s=2.8e-4, noise_m3_rt_s=NOISE, memory_s=3600)
     for _ in range(7200):
