@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from plainview_ros import __version__
-from plainview_ros.assets import RigError, load_rig
+from plainview_ros.assets import load_rig
 from plainview_ros.share import share_file
 from plainview_ros.system import ARGUMENTS, MEMBERS, Member
 
@@ -47,16 +47,59 @@ def up(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check a rig file without a ROS graph."""
-    try:
-        rig = load_rig(options.file)
-    except RigError as error:
-        print(error, file=sys.stderr)
-        return 1
+    rig = load_rig(options.file)
     print(
         f"{options.file}: ok: rig {rig.name!r} with {len(rig.valves)} valves, {len(rig.pipeline.sections)} sections"
         f" over {rig.pipeline.length_m:g} m, {len(rig.flow_lines)} flow lines, {len(rig.cameras)} cameras,"
         f" {len(rig.instruments)} instruments"
     )
+    return 0
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Publish a recording (CSV file or MCAP bag) on the instrument topics."""
+    from plainview_ros.recording.node import replay as play
+    from plainview_ros.ros.node import ros_arguments
+
+    arguments = ros_arguments(namespace=options.namespace, settings={"rig": options.rig} if options.rig else None)
+    return play(
+        options.file,
+        options.map,
+        rate=options.rate,
+        loop=options.loop,
+        publish_clock=options.publish_clock,
+        arguments=arguments,
+    )
+
+
+def faults(options: argparse.Namespace) -> int:
+    """List the faults that can be injected into the simulated plant, and their targets on this rig."""
+    from plainview_ros.simulator.faults import FAULT_KINDS
+
+    rig = load_rig(options.rig or share_file("config/rig.yaml"))
+    for name, kind in FAULT_KINDS.items():
+        print(f"{name}\n  magnitude: {kind.magnitude}\n  {kind.target}: {', '.join(kind.targets(rig))}")
+    return 0
+
+
+def inject(options: argparse.Namespace) -> int:
+    """Make the running simulated plant misbehave."""
+    from plainview_ros.ros.node import ros_arguments
+    from plainview_ros.simulator.faults import Fault
+    from plainview_ros.simulator.node import inject as send
+
+    times = {name: getattr(options, name) for name in ("position_m", "onset_s", "ramp_s", "duration_s")}
+    fault = Fault(options.kind, options.target, options.magnitude, **times)
+    print(f"injected {send(fault, ros_arguments(namespace=options.namespace))}")
+    return 0
+
+
+def clear(options: argparse.Namespace) -> int:
+    """End injected faults."""
+    from plainview_ros.ros.node import ros_arguments
+    from plainview_ros.simulator.node import clear as send
+
+    print(f"cleared {send(options.fault, ros_arguments(namespace=options.namespace))}")
     return 0
 
 
@@ -88,6 +131,42 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("check", help="check a rig file", description=check.__doc__)
     verb.set_defaults(run=check)
     verb.add_argument("file", metavar="FILE", help="a rig.yaml")
+
+    verb = verbs.add_parser("replay", help="publish a recording", description=replay.__doc__)
+    verb.set_defaults(run=replay)
+    verb.add_argument("file", metavar="FILE", help="a CSV file or an MCAP bag")
+    verb.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="COLUMN=TAG[*SCALE][+OFFSET]",
+        help="which column or topic of the recording is which instrument, in which unit; repeat for each",
+    )
+    verb.add_argument("--rate", type=float, default=1.0, help="multiple of the recorded pace (default: 1)")
+    verb.add_argument("--loop", action="store_true", help="begin again at the end")
+    verb.add_argument("--publish-clock", action="store_true", help="keep the recorded intervals and publish /clock")
+    verb.add_argument("--rig", default="", help="rig file (default: the installed one)")
+    verb.add_argument("--namespace", default="", help="namespace of the instrument topics")
+
+    verb = verbs.add_parser("faults", help="list what can be injected", description=faults.__doc__)
+    verb.set_defaults(run=faults)
+    verb.add_argument("--rig", default="", help="rig file (default: the installed one)")
+
+    verb = verbs.add_parser("inject", help="make the simulated plant misbehave", description=inject.__doc__)
+    verb.set_defaults(run=inject)
+    verb.add_argument("kind", metavar="KIND", help="as `plainview faults` lists them")
+    verb.add_argument("target", metavar="TARGET", help="section, valve, instrument or camera")
+    verb.add_argument("magnitude", metavar="MAGNITUDE", nargs="?", type=float, default=0.0)
+    verb.add_argument("--position-m", type=float, help="leak: from the inlet of the section (default: its middle)")
+    verb.add_argument("--onset-s", type=float, default=0.0, help="from now until it begins")
+    verb.add_argument("--ramp-s", type=float, default=0.0, help="from beginning to full size")
+    verb.add_argument("--duration-s", type=float, default=0.0, help="until it goes by itself (default: until cleared)")
+    verb.add_argument("--namespace", default="", help="namespace of the simulator")
+
+    verb = verbs.add_parser("clear", help="end injected faults", description=clear.__doc__)
+    verb.set_defaults(run=clear)
+    verb.add_argument("fault", metavar="FAULT", nargs="?", default="", help="id of one (default: all)")
+    verb.add_argument("--namespace", default="", help="namespace of the simulator")
     return parser
 
 
@@ -95,7 +174,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; exit code."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
-    return run(options)
+    try:
+        return run(options)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from plainview_ros.ros import qos, topics
+from plainview_ros.ros.call import call
 from plainview_ros.ros.conversions import NANOSECONDS, to_stamp
 from plainview_ros.ros.instruments import InstrumentOutput
 from plainview_ros.ros.node import Health, ModuleNode, Setting, run
@@ -194,6 +195,36 @@ def image(frame: Frame) -> Any:
     message.header.frame_id = camera.id
     message.data = frame.data
     return message
+
+
+def inject(fault: Fault, arguments: list[str] | None = None) -> str:
+    """Have the running simulator misbehave, from the command line; the fault's id.
+
+    Raises:
+        ValueError: when it refuses; the message is the simulator's.
+        NoAnswerError: when no simulator answers.
+    """
+    request = InjectFault.Request(
+        kind=fault.kind,
+        target=fault.target,
+        magnitude=fault.magnitude,
+        position_m=math.nan if fault.position_m is None else fault.position_m,
+        onset_s=fault.onset_s,
+        ramp_s=fault.ramp_s,
+        duration_s=fault.duration_s,
+    )
+    response = call(InjectFault, topics.INJECT_FAULT, request, arguments)
+    if response.error_code != InjectFault.Response.NONE:
+        raise ValueError(response.error_msg)
+    return str(response.fault_id)
+
+
+def clear(fault_id: str, arguments: list[str] | None = None) -> int:
+    """End a fault of the running simulator, or all with an empty id; how many ended. Raises as :func:`inject`."""
+    response = call(ClearFault, topics.CLEAR_FAULT, ClearFault.Request(fault_id=fault_id), arguments)
+    if response.error_code != ClearFault.Response.NONE:
+        raise ValueError(response.error_msg)
+    return int(response.cleared)
 
 
 def main() -> int:

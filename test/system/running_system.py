@@ -24,7 +24,7 @@ class System:
         for name, process in self.nodes.items():
             process.wait_for_log("running on" if name == "bridge" else f"[{name}]: active")
         self.web = Web(self.port)
-        self.web.get_until("/health", lambda health: health["status"] == "ok", "healthy")
+        self.web.get_until("/modules", lambda modules: all(m["status"] == "ok" for m in modules), "all up")
 
     def start(self, name: str, *, wait: bool = True) -> None:
         params = ("--params-file", str(REPOSITORY / "config" / "plainview.yaml"))

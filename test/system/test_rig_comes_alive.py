@@ -58,11 +58,7 @@ def test_stroke_over_http_moves_the_valve_and_the_oil(start_system: StartSystem,
 def test_leak_is_found_sized_and_resolved(start_system: StartSystem, graph: Graph) -> None:
     system = start_system(cameras=False, speed=10.0, transport="scan")
     events = system.web.events()
-    system.web.get_until(
-        "/pipeline/health",
-        lambda health: all(section["guard"] == "watching" for section in health["sections"]),
-        "watching",
-    )
+    system.web.get_until("/pipeline/sections/C-South", lambda section: section["guard"] == "watching", "watching")
     assert system.web.get("/pipeline/alerts")["activeLeakCount"] == 0
 
     inject(graph, "leak", "C-South", 0.05)
@@ -141,7 +137,7 @@ def test_killed_simulator_makes_values_stale_and_killed_bridge_returns(start_sys
     system.nodes["bridge"].kill()
     system.start("bridge", wait=False)
     system.nodes["bridge"].wait_for_log("running on")
-    system.web.get_until("/health", lambda health: health["status"] == "ok", "healthy again")
+    system.web.get_until("/modules", lambda modules: all(m["status"] == "ok" for m in modules), "all up again")
     assert len(system.web.get("/valves")) == 3
 
 
