@@ -1,4 +1,8 @@
-"""The ASGI application: ``uvicorn plainview_ros.bridge.app:app --port 4000``."""
+"""The ASGI application: ``uvicorn plainview_ros.bridge.app:app --port 4000``.
+
+Started so, give uvicorn also ``--timeout-graceful-shutdown 2``: it would wait without end for a client that has stopped
+reading. The bridge node does.
+"""
 
 from __future__ import annotations
 

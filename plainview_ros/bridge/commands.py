@@ -27,6 +27,8 @@ class CommandError(Exception):
 
 
 REFUSALS: dict[str, tuple[int, str]] = {
+    "absent": (503, "ros_unavailable"),
+    "rejected": (409, "rejected"),
     "unknown_valve": (404, "not_found"),
     "bad_target": (422, "bad_target"),
     "busy": (409, "busy"),
@@ -34,11 +36,11 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "unknown_leak": (404, "not_found"),
     "already_repaired": (409, "already_repaired"),
 }
-"""HTTP status and code of the error codes with which nodes refuse; any other is a failure of the command (502)."""
+"""HTTP status and code of what a command can be refused for; any other name is a failure of the command (502)."""
 
 
 def refusal(error_name: str, detail: str) -> CommandError:
-    """The error for a node's answer, named as in its ``.action`` or ``.srv`` file, in lower case."""
+    """The error for what became of a command, named as ``ros.clients.Tell`` says."""
     status, code = REFUSALS.get(error_name, (502, error_name))
     return CommandError(status, code, detail or error_name.replace("_", " "))
 

@@ -18,16 +18,14 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.action import ActionClient
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle, InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
 
 from plainview_ros.action import ActuateValve
 from plainview_ros.bridge.admission import check_names, check_transition
 from plainview_ros.bridge.app import create_app
-from plainview_ros.bridge.commands import CommandError, answered, refusal
+from plainview_ros.bridge.commands import answered, refusal
 from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
 from plainview_ros.bridge.mailbox import Mailbox
 from plainview_ros.bridge.server import serve
@@ -45,6 +43,7 @@ from plainview_ros.msg import (
     ValveStates,
 )
 from plainview_ros.ros import qos, topics
+from plainview_ros.ros.clients import CallClient, GoalClient
 from plainview_ros.ros.conversions import from_stamp, to_plain, to_uuid_msg
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import GraphNode, graph_nodes
@@ -71,12 +70,6 @@ EVENTS = {
     topics.ALERTS: Alert,
 }
 LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticStatus.ERROR: "error"}
-
-
-def error_name(message_type: Any, error_code: int) -> str:
-    """Name of an error code as the .action or .srv file has it, in lower case; ``none`` is success."""
-    names = (name for name in dir(message_type) if name.isupper() and not name.startswith("_"))
-    return next((name.lower() for name in names if getattr(message_type, name) == error_code), f"error_{error_code}")
 
 
 def _setting(name: str, description: str, low: float | None = None, high: float | None = None) -> Setting:
@@ -127,10 +120,8 @@ class BridgeNode(ModuleNode):
         for topic, message_type in EVENTS.items():
             self.subscribe(message_type, topic, partial(self._hand_over, topic, check_transition), qos.EVENT)
         self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
-        self._actuate = ActionClient(self, ActuateValve, topics.ACTUATE_VALVE)
-        self.on_cleanup_do(self._actuate.destroy)
-        self._resolve = self.create_client(ResolveLeak, topics.RESOLVE_LEAK)
-        self.on_cleanup_do(lambda: self.destroy_client(self._resolve))
+        self._actuate = GoalClient(self, ActuateValve, topics.ACTUATE_VALVE)
+        self._resolve = CallClient(self, ResolveLeak, topics.RESOLVE_LEAK)
         for watch in self._watches.values():
             self._listen(watch)
         self.on_cleanup_do(self._unlisten_all)
@@ -179,46 +170,18 @@ class BridgeNode(ModuleNode):
 
         self._to_loop.put(settle)
 
-    def _send_goal(self, goal: ActuateValve.Goal, goal_id: uuid.UUID, answer: asyncio.Future[None]) -> None:
-        def on_accepted(future: Future) -> None:
-            handle = future.result()
-            if not handle.accepted:
-                self._settle(answer, CommandError(409, "rejected", f"ValveOps rejected the stroke of {goal.valve_id}"))
-            elif answer.cancelled():
-                handle.cancel_goal_async()  # the client was told 504: a valve must not move long after that
-            else:
-                handle.get_result_async().add_done_callback(on_result)
+    def _send_stroke(self, goal: ActuateValve.Goal, goal_id: uuid.UUID, answer: asyncio.Future[None]) -> None:
+        def tell(name: str, detail: str, _result: Any) -> None:
+            self._settle(answer, None if name in {"under_way", "none"} else refusal(name, detail))
 
-        def on_result(future: Future) -> None:
-            result = future.result().result
-            name = error_name(ActuateValve.Result, result.error_code)
-            self._settle(answer, None if name == "none" else refusal(name, result.error_msg))
+        # Once its client was told 504 a valve must not begin to move.
+        self._actuate.send(goal, goal_id, tell, is_wanted=lambda: not answer.cancelled())
 
-        if not self._actuate.server_is_ready():
-            self._settle(answer, CommandError(503, "ros_unavailable", "nobody serves valves/actuate: is ValveOps up?"))
-            return
-        sent = self._actuate.send_goal_async(
-            goal, feedback_callback=lambda _: self._settle(answer, None), goal_uuid=to_uuid_msg(goal_id)
-        )
-        sent.add_done_callback(on_accepted)
+    def _send_resolve(self, request: ResolveLeak.Request, answer: asyncio.Future[Plain]) -> None:
+        def tell(name: str, detail: str, response: Any) -> None:
+            self._settle(answer, to_plain(response.leak) if name == "none" else refusal(name, detail))
 
-    def _send_resolve(self, request: ResolveLeak.Request, pending: list[Future], answer: asyncio.Future[Plain]) -> None:
-        def on_response(future: Future) -> None:
-            response = future.result()
-            name = error_name(ResolveLeak.Response, response.error_code)
-            self._settle(answer, to_plain(response.leak) if name == "none" else refusal(name, response.error_msg))
-
-        if not self._resolve.service_is_ready():
-            detail = "nobody serves pipeline/resolve_leak: is PipelineGuard up?"
-            self._settle(answer, CommandError(503, "ros_unavailable", detail))
-            return
-        pending.append(self._resolve.call_async(request))
-        pending[0].add_done_callback(on_response)
-
-    def _forget(self, pending: list[Future]) -> None:
-        """Without this, a request that is never answered is kept for ever."""
-        for future in pending:
-            self._resolve.remove_pending_request(future)
+        self._resolve.call(request, tell, is_wanted=lambda: not answer.done())
 
     def _listen(self, watch: Watch) -> None:
         def on_image(message: CompressedImage) -> None:
@@ -273,16 +236,12 @@ class BridgeNode(ModuleNode):
             valve_id=valve_id, target_position=target_position, requested_by=requested_by, reason=reason
         )
         goal_id = uuid.uuid4()
-        await self._asked("ValveOps", lambda answer: self._send_goal(goal, goal_id, answer))
+        await self._asked("ValveOps", lambda answer: self._send_stroke(goal, goal_id, answer))
         return goal_id
 
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
         request = ResolveLeak.Request(leak_id=to_uuid_msg(leak_id), resolved_by=resolved_by, note=note)
-        pending: list[Future] = []
-        try:
-            return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, pending, answer))
-        finally:
-            self._ask_ros(lambda: self._forget(pending))
+        return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, answer))
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         watch = Watch(topic, on_frame)
