@@ -28,9 +28,7 @@ MAX_SEGMENTS = 256
 JPEG_SIZE_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """Start-of-frame markers, which hold the size (ITU-T T.81, table B.1)."""
 
-REDUCTIONS = {1: cv2.IMREAD_GRAYSCALE} | {
-    factor: getattr(cv2, f"IMREAD_REDUCED_GRAYSCALE_{factor}") for factor in (2, 4, 8)
-}
+Reduction = Literal[1, 2, 4, 8]
 
 
 class Size(NamedTuple):
@@ -71,13 +69,37 @@ ENCODINGS: dict[str, tuple[np.dtype[Any], int]] = {
 """Type and number of the channels (REP-118 and sensor_msgs/image_encodings)."""
 
 
-def decode(frame: Frame, camera: Camera, *, reduction: Literal[1, 2, 4, 8] = 1, colour: bool = False) -> NDArray[Any]:
-    """Pixels of a frame.
+def check(frame: Frame, camera: Camera) -> None:
+    """All that can be told without decoding: quick enough for every frame.
 
     Args:
         camera: whose frame it is: it may have :data:`MAX_SIZE_FACTOR` times that size and not more.
-        reduction: for compressed frames of 8 bits, the size is divided by this; a JPEG then decodes faster.
-        colour: BGR instead of grey; a frame without colours stays grey. Not together with ``reduction``.
+
+    Raises:
+        ValueError: naming what is wrong with the frame.
+    """
+    if isinstance(frame, RawFrame) and frame.encoding not in ENCODINGS:
+        raise ValueError(f"encoding {frame.encoding!r} is none of {', '.join(ENCODINGS)}")
+    size = size_of(frame)
+    limit = MAX_SIZE_FACTOR * camera.width * camera.height
+    if size.width < 1 or size.height < 1:
+        raise ValueError(f"a picture of {size.width}x{size.height} px has no pixels")
+    if max(size) > MAX_SIDE_PX or size.width * size.height > limit:
+        raise ValueError(
+            f"a picture of {size.width}x{size.height} px is absurd for a camera of {camera.width}x{camera.height} px"
+        )
+    if isinstance(frame, RawFrame):
+        _check_rows(frame)
+    else:
+        _check_end(memoryview(frame.data).cast("B"))
+
+
+def decode(frame: Frame, camera: Camera, *, reduction: Reduction = 1, colour: bool = False) -> NDArray[Any]:
+    """Pixels of a frame, after :func:`check`.
+
+    Args:
+        reduction: the size is divided by this; a JPEG then decodes faster.
+        colour: BGR instead of grey; a raw frame without colours stays grey.
 
     Returns:
         ``uint8`` or ``uint16`` of shape (height, width), or ``uint8`` (height, width, 3) in the order blue, green, red.
@@ -85,9 +107,17 @@ def decode(frame: Frame, camera: Camera, *, reduction: Literal[1, 2, 4, 8] = 1, 
     Raises:
         ValueError: naming what is wrong with the payload.
     """
+    check(frame, camera)
     if isinstance(frame, RawFrame):
-        return _decode_raw(frame, camera, colour)
-    return _decode_compressed(frame, camera, reduction, colour)
+        return _reduced(_decode_raw(frame, colour), reduction)
+    data = memoryview(frame.data).cast("B")
+    if _codec(frame.format, data) == "jpeg":
+        kind = "COLOR" if colour else "GRAYSCALE"
+        flags = getattr(cv2, f"IMREAD_{kind}" if reduction == 1 else f"IMREAD_REDUCED_{kind}_{reduction}")
+        return _imdecode(data, flags)
+    return _reduced(
+        _imdecode(data, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH), reduction
+    )
 
 
 def size_of(frame: Frame) -> Size:
@@ -102,31 +132,23 @@ def size_of(frame: Frame) -> Size:
     return _png_size(data) if _codec(frame.format, data) == "png" else _jpeg_size(data)
 
 
-def _check_size(size: Size, camera: Camera) -> None:
-    limit = MAX_SIZE_FACTOR * camera.width * camera.height
-    if size.width < 1 or size.height < 1:
-        raise ValueError(f"a picture of {size.width}x{size.height} px has no pixels")
-    if max(size) > MAX_SIDE_PX or size.width * size.height > limit:
-        raise ValueError(
-            f"a picture of {size.width}x{size.height} px is absurd for a camera of {camera.width}x{camera.height} px"
-        )
-
-
 # -- raw ---------------------------------------------------------------------------------------------------------------
 
 
-def _decode_raw(frame: RawFrame, camera: Camera, colour: bool) -> NDArray[Any]:
-    if frame.encoding not in ENCODINGS:
-        raise ValueError(f"encoding {frame.encoding!r} is none of {', '.join(ENCODINGS)}")
-    _check_size(Size(frame.width, frame.height), camera)
+def _check_rows(frame: RawFrame) -> None:
     pixel_type, channels = ENCODINGS[frame.encoding]
     row_bytes = frame.width * channels * pixel_type.itemsize
     if frame.step < row_bytes:
         raise ValueError(f"step {frame.step} is less than a row of {frame.width} px in {frame.encoding}: {row_bytes}")
-    data = np.frombuffer(frame.data, np.uint8)
-    if data.size != frame.step * frame.height:
-        raise ValueError(f"{data.size} bytes of data, step x height is {frame.step * frame.height}")
-    rows = data.reshape(frame.height, frame.step)[:, :row_bytes]
+    size = memoryview(frame.data).nbytes
+    if size != frame.step * frame.height:
+        raise ValueError(f"{size} bytes of data, step x height is {frame.step * frame.height}")
+
+
+def _decode_raw(frame: RawFrame, colour: bool) -> NDArray[Any]:
+    pixel_type, channels = ENCODINGS[frame.encoding]
+    row_bytes = frame.width * channels * pixel_type.itemsize
+    rows = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.step)[:, :row_bytes]
     said = np.ascontiguousarray(rows).view(pixel_type.newbyteorder(">" if frame.big_endian else "<"))
     pixels: NDArray[Any] = said.astype(pixel_type, copy=False)
     if channels == 1:
@@ -134,34 +156,38 @@ def _decode_raw(frame: RawFrame, camera: Camera, colour: bool) -> NDArray[Any]:
     picture: NDArray[Any] = pixels.reshape(frame.height, frame.width, channels)
     if frame.encoding == "rgb8":
         picture = picture[..., ::-1]
-    return np.ascontiguousarray(picture) if colour else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+    picture = np.ascontiguousarray(picture)
+    return picture if colour else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
 
 
 # -- compressed --------------------------------------------------------------------------------------------------------
 
 
-def _decode_compressed(
-    frame: CompressedFrame, camera: Camera, reduction: Literal[1, 2, 4, 8], colour: bool
-) -> NDArray[Any]:
-    data = memoryview(frame.data).cast("B")
-    codec = _codec(frame.format, data)
-    _check_size(size_of(frame), camera)
-    if codec == "jpeg" and JPEG_END not in bytes(data[-TAIL_BYTES:]):
+def _check_end(data: memoryview) -> None:
+    """``cv2`` fills what is missing of a picture with grey and says nothing."""
+    tail = bytes(data[-TAIL_BYTES:])
+    if data[:2] == JPEG_START and JPEG_END not in tail:
         raise ValueError(f"the JPEG is cut off: {len(data)} bytes without an end-of-image marker")
-    if codec == "png" and PNG_END not in bytes(data[-TAIL_BYTES:]):
+    if data[:8] == PNG_START and PNG_END not in tail:
         raise ValueError(f"the PNG is cut off: {len(data)} bytes without an IEND chunk")
-    if codec == "png":
-        flags = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
-    else:
-        flags = cv2.IMREAD_COLOR if colour else REDUCTIONS[reduction]
+
+
+def _imdecode(data: memoryview, flags: int) -> NDArray[Any]:
     # The size in rig.yaml is that of the sensor: a note in the file that it should be shown turned is not followed.
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise ValueError(f"the {codec.upper()} cannot be decoded: {error.err}") from error
+        raise ValueError(f"the picture cannot be decoded: {error.err}") from error
     if pixels is None:
-        raise ValueError(f"the {codec.upper()} of {len(data)} bytes cannot be decoded")
+        raise ValueError(f"the picture of {len(data)} bytes cannot be decoded")
     return np.asarray(pixels)
+
+
+def _reduced(pixels: NDArray[Any], reduction: Reduction) -> NDArray[Any]:
+    if reduction == 1:
+        return pixels
+    height, width = (max(1, side // reduction) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _codec(format_: str, data: memoryview) -> Literal["jpeg", "png"]:

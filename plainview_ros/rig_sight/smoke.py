@@ -23,6 +23,7 @@ Picture = NDArray[np.float32]
 """One value for each pixel."""
 Grid = NDArray[np.float32]
 """One value for each cell."""
+Mask = NDArray[np.bool_]
 
 CELL_PX = 8
 TEXTURED = 1.5
@@ -36,6 +37,9 @@ KEEPS_GOING = 0.25
 """Confidence that is enough to keep a detection going."""
 MIN_MATCH = 0.3
 """Least correlation of the billows of two frames; noise gives less."""
+RESTLESS_SHARE = 0.3
+"""When something goes on in so much of the picture, it is the mast that sways or a cloud's shadow: no smoke starts.
+Smoke that grows to this has been found before."""
 VIEW_CHANGED_SHARE = 0.6
 """When this much of the picture stands changed, the camera was moved or the light switched: learn afresh."""
 
@@ -72,7 +76,8 @@ class _Memory:
     texture: Grid
     texture_spread: Grid
     stir: Grid
-    # shares of the last seconds, 0..1
+    # of the last seconds, 0..1
+    loss: Grid
     liveliness: Grid
     persistence: Grid
     rising: Grid
@@ -93,6 +98,7 @@ class _Memory:
             texture=texture.copy(),
             texture_spread=filled(0.5),
             stir=filled(0.3),
+            loss=filled(0.0),
             liveliness=filled(0.0),
             persistence=filled(0.0),
             rising=filled(0.0),
@@ -137,43 +143,46 @@ class SmokeDetector:
         age_s = t_s - memory.started_s
         warm = age_s >= settings.warm_up_s
 
-        light = float(np.median(level / np.maximum(memory.level, 1.0)))  # of the whole scene: exposure, clouds
+        # The light of the whole scene, which exposure and clouds change.
+        light = max(float(np.median(level / np.maximum(memory.level, 1.0))), 0.05)
         level, texture = level / light, texture / light
         stirred = np.abs(level - memory.last_level) > np.maximum(1.0, 4 * memory.stir)
         memory.liveliness += short * (stirred - memory.liveliness)
-        lively = memory.liveliness > 0.5
         changed = np.abs(level - memory.level) > np.maximum(4.0, 5 * memory.level_spread)
         contrast = (texture / np.maximum(memory.texture, 0.1)) * (memory.level / np.maximum(level, 1.0))
         textured = memory.texture > TEXTURED
         odd = changed | (textured & (contrast < 1 - settings.min_loss))
         edged = texture > memory.texture + 4 * memory.texture_spread + 0.3
-        memory.persistence += short * ((odd & lively & ~edged) - memory.persistence)
+        memory.loss += short * (1 - contrast - memory.loss)
+        memory.persistence += short * ((odd & ~edged) - memory.persistence)
 
-        # Where something happens nothing is learned, or smoke would become normal.
+        # Where something goes on nothing is learned, or smoke would become normal; what stands still is in time.
+        going_on = odd & (memory.liveliness > 0.05)
         weight = elapsed_s / (elapsed_s + min(max(age_s, elapsed_s), settings.memory_s))
-        memory.learn(level, texture, np.where(odd & lively & warm, 0.0, weight).astype(np.float32))
+        memory.learn(level, texture, np.where(going_on & warm, 0.0, weight).astype(np.float32))
         change, memory.picture = picture - memory.picture, picture
         before, memory.change = memory.change, change
         memory.last_level, memory.seen_s = level, t_s
         if not warm:
             return []
-        if (changed & ~lively).mean() > VIEW_CHANGED_SHARE:
+        if (changed & ~going_on).mean() > VIEW_CHANGED_SHARE:
             self._memory = None
             return []
-        return self._judge(memory, before, change, np.where(textured, 1 - contrast, np.nan), edged, short)
+        return self._judge(memory, before, change, textured, edged, short)
 
     def _judge(
-        self, memory: _Memory, before: Picture, change: Picture, loss: Grid, edged: NDArray[np.bool_], short: float
+        self, memory: _Memory, before: Picture, change: Picture, textured: Mask, edged: Mask, short: float
     ) -> list[Observation]:
         settings = self._settings
-        persistent = (memory.persistence > 0.6).astype(np.uint8)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(persistent, connectivity=8)
+        lively = memory.liveliness > 0.2
+        suspect = (memory.persistence > 0.5) & lively
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(suspect.astype(np.uint8), connectivity=8)
         rose = np.zeros_like(memory.rising)
         regions = []
         for label in range(1, count):
             cells = labels == label
             size = int(cells.sum())
-            losses = loss[cells & ~np.isnan(loss)]
+            losses = memory.loss[cells & textured]
             around = cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             if size < settings.min_share * cells.size or losses.size < MIN_TEXTURED_CELLS:
                 continue
@@ -184,13 +193,14 @@ class SmokeDetector:
             rose[cells] = rise(before[box], change[box])
             regions.append((Region(x, y, width, height), cells, float(np.median(losses))))
         memory.rising += short * (rose - memory.rising)
+        calm = bool(lively.mean() < RESTLESS_SHARE)
         found = (
-            self._observation(region, float(cells.mean()), lost, float(memory.rising[cells].mean()))
+            self._observation(region, float(cells.mean()), lost, float(memory.rising[cells].mean()), calm=calm)
             for region, cells, lost in regions
         )
         return [observation for observation in found if observation.confidence >= KEEPS_GOING]
 
-    def _observation(self, region: Region, share: float, lost: float, rising: float) -> Observation:
+    def _observation(self, region: Region, share: float, lost: float, rising: float, *, calm: bool) -> Observation:
         strength = min(lost / self._settings.min_loss, rising / self._settings.min_rising)
         return Observation(
             type="smoke",
@@ -200,7 +210,7 @@ class SmokeDetector:
                 f"{100 * lost:.0f} % of the texture lost over {100 * share:.1f} % of the picture,"
                 f" rising {100 * rising:.0f} % of the time"
             ),
-            suffices=strength >= 1,
+            suffices=strength >= 1 and calm,
         )
 
 
