@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +52,8 @@ def load_document(
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise error_type(f"{path}:{_syntax_error(error)}") from error
+    if repeated := [f"{path}:{what}" for what in _repeated_keys(tree)]:
+        raise error_type("\n".join(repeated))
     if not isinstance(content, dict):
         keys = ", ".join(list(model.model_fields)[:3])
         raise error_type(f"{path}:1: expected a mapping with {keys}, ..., found {type(content).__name__}")
@@ -69,8 +71,22 @@ def load_document(
 def _syntax_error(error: Exception) -> str:
     """``12: not valid YAML: expected ',' or ']', but got '<stream end>'``; without a line when it has none."""
     mark = getattr(error, "problem_mark", None)
-    line = "" if mark is None else f"{mark.line + 1}:"
-    return " ".join(f"{line} not valid YAML: {getattr(error, 'problem', None) or error}".split())
+    what = " ".join(f"not valid YAML: {getattr(error, 'problem', None) or error}".split())
+    return f" {what}" if mark is None else f"{mark.line + 1}: {what}"
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[str]:
+    """``12: 'valves' is given twice``: YAML itself would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield f"{key.start_mark.line + 1}: {key.value!r} is given twice"
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
 
 
 def _dotted(location: Location) -> str:

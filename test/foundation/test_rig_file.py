@@ -177,3 +177,8 @@ def test_opening_and_angle_of_a_joint_are_inverse(rig: Rig) -> None:
     for opening in (0.0, 0.25, 1.0):
         assert joint.opening(joint.angle_rad(opening)) == pytest.approx(opening)
     assert (joint.angle_rad(0.0), joint.angle_rad(1.0)) == (3.0, 1.0)
+
+
+def test_a_key_given_twice_is_named_with_its_line(complaint: Complaint) -> None:
+    text = RIG_TEXT.replace("    name: Wellhead A1\n", "    name: Wellhead A1\n    name: Wellhead A9\n")
+    assert complaint(text) == f"{line_of(text, 'Wellhead A9')}: 'name' is given twice"
