@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -128,7 +129,7 @@ SCHEMAS = {
 
 
 def replay(
-    file: str,
+    file: str | Path,
     channels: Sequence[str] = (),
     *,
     rate: float = 1.0,
@@ -149,7 +150,13 @@ def replay(
     Returns:
         Exit code: 0 after the last reading, 1 when the recording, the map or the rig cannot be used.
     """
-    settings = {"file": file, "map": list(channels) or [""], "rate": rate, "loop": loop, "publish_clock": publish_clock}
+    settings = {
+        "file": str(file),
+        "map": [*channels] or [""],
+        "rate": float(rate),
+        "loop": loop,
+        "publish_clock": publish_clock,
+    }
     overrides = [Parameter(name, value=value) for name, value in settings.items()]
     return run(lambda: RecordingNode(parameter_overrides=overrides), arguments)
 
