@@ -140,12 +140,17 @@ class CameraHealth:
             self._broken.popleft()
 
     def _throughput(self, t_s: float) -> tuple[float, float]:
-        """Frames [Hz] and bits [bit/s] since the oldest arrival in the window."""
-        if len(self._arrivals) < 2:
+        """Frames [Hz] and bits [bit/s] in the window."""
+        intervals = len(self._arrivals) - 1
+        if intervals < 1:
             return 0.0, 0.0
-        span_s = max(t_s - self._arrivals[0][0], 1e-3)
-        later = list(self._arrivals)[1:]
-        return len(later) / span_s, 8 * sum(size for _, size in later) / span_s
+        oldest_s, newest_s = self._arrivals[0][0], self._arrivals[-1][0]
+        span_s = newest_s - oldest_s
+        if t_s - newest_s > 2 * span_s / intervals:  # they stopped coming
+            span_s = t_s - oldest_s
+        bits = 8 * sum(size for _, size in list(self._arrivals)[1:])
+        span_s = max(span_s, 1e-3)
+        return intervals / span_s, bits / span_s
 
     def _faults(self, rate_hz: float, t_s: float) -> tuple[Fault, ...]:
         limits = self._limits

@@ -70,7 +70,7 @@ class RigSightNode(ModuleNode):
         Setting("hot_spot_min_area_px", 12, "Least size of a hot spot [px]", 1, 100_000),
         Setting("hot_spot_deadband_k", 2.0, "A hot spot lasts until it is so far below the limit [K]", 0.0, 50.0),
         Setting("smoke_min_share", 0.005, "Least size of smoke, share of the picture", 0.001, 1.0),
-        Setting("smoke_min_loss", 0.15, "Least loss of texture behind smoke, 1 is all", 0.05, 0.9),
+        Setting("smoke_min_loss", 0.1, "Least loss of texture behind smoke, 1 is all", 0.05, 0.9),
         Setting("motion_min_share", 0.001, "Least size of what moves, share of the picture", 0.0001, 1.0),
         Setting("confirm_frames", 3, "Judged frames running that show something before it is a detection", 1, 100),
         Setting("hold_s", 5.0, "A detection ends when not seen for so long [s]", 0.5, 600.0),

@@ -35,6 +35,8 @@ MAX_EDGE_SHARE = 0.2
 """Smoke has soft borders: at most this share of the cells around it may have gained edges."""
 KEEPS_GOING = 0.25
 """Confidence that is enough to keep a detection going."""
+LEAST_STIR = 0.1
+"""Standard deviation [grey levels] of a change that has a pattern at all."""
 MIN_MATCH = 0.3
 """Least correlation of the billows of two frames; noise gives less."""
 RESTLESS_SHARE = 0.3
@@ -48,7 +50,7 @@ VIEW_CHANGED_SHARE = 0.6
 class SmokeSettings:
     min_share: float = 0.005
     """Least size as a share of the picture."""
-    min_loss: float = 0.15
+    min_loss: float = 0.1
     """Least loss of texture, 0 none to 1 all."""
     min_rising: float = 0.5
     """Least share of the time of ``persistence_s`` in which it rose, less that in which it sank (a swaying mast)."""
@@ -223,6 +225,8 @@ def rise(before: Picture, now: Picture) -> int:
     if before.shape[0] < 3 * margin_y or before.shape[1] < 4 * margin_x:
         margin_y, margin_x = before.shape[0] // 3, before.shape[1] // 4
     pattern = now[margin_y : now.shape[0] - margin_y, margin_x : now.shape[1] - margin_x]
+    if pattern.std() < LEAST_STIR or before.std() < LEAST_STIR:
+        return 0
     match: Any = cv2.matchTemplate(
         cv2.GaussianBlur(before, (0, 0), 2), cv2.GaussianBlur(pattern, (0, 0), 2), cv2.TM_CCOEFF_NORMED
     )
