@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from time import monotonic, time
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from plainview_ros import __version__
 from plainview_ros.bridge import problems
@@ -115,7 +116,7 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = FastAPI(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPIOffline(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,6 +34,13 @@ def test_root_says_what_it_is_and_sends_browsers_on(fake: FakeBridge) -> None:
     assert (about["name"], about["service"]) == ("Plainview API", "core")
     browser = fake.request("GET", "/", headers={"Accept": "text/html,*/*"}, follow_redirects=False)
     assert (browser.status_code, browser.headers["location"]) == (307, "/docs")
+
+
+def test_docs_need_no_network(fake: FakeBridge) -> None:
+    page = fake.get("/docs").text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert addresses
+    assert all(address.startswith("/") and fake.get(address).status_code == 200 for address in addresses)
 
 
 def test_modules_are_those_of_the_contract_with_how_fresh_they_are(fake: FakeBridge) -> None:
