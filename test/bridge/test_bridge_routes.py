@@ -37,10 +37,10 @@ def test_root_says_what_it_is_and_sends_browsers_on(fake: FakeBridge) -> None:
 
 
 def test_docs_need_no_network(fake: FakeBridge) -> None:
-    page = fake.get("/docs").text
+    page = fake.request("GET", "/docs").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert addresses
-    assert all(address.startswith("/") and fake.get(address).status_code == 200 for address in addresses)
+    assert all(address.startswith("/") and fake.request("GET", address).status_code == 200 for address in addresses)
 
 
 def test_modules_are_those_of_the_contract_with_how_fresh_they_are(fake: FakeBridge) -> None:
