@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ STEP_S = 0.01
 """How often the player is asked what is due, and ``/clock`` ticks: at 200 times real time, 2 s of it."""
 
 SETTLE_S = 1.0
-"""A subscriber that is known here may not know this node yet and miss what is sent at once."""
+"""A subscriber that is known here may not know this node yet, and what was just sent may not have been fetched: so much
+time is given at the beginning and at the end."""
 
 
 class RecordingNode(ModuleNode):
@@ -64,7 +66,9 @@ class RecordingNode(ModuleNode):
             raise ValueError(f"{recording.path}: {error}: {self._route.account()}") from error
         self._output = InstrumentOutput(self, self._route.tags)
         self._begins_s = monotonic() + self.setting("patience_s")
-        if has_clock:
+        self._ends_s = math.inf
+        if origin_s is not None:
+            self.get_logger().info(f"the first reading is stamped {origin_s:.3f}")
             self._publish_clock = self.publisher(Clock, topics.CLOCK, qos.CLOCK)
             self.every(STEP_S, self._tick, wall=True)
         self.every(STEP_S, self._step, wall=True)
@@ -86,6 +90,9 @@ class RecordingNode(ModuleNode):
         except RecordingError as error:
             self.get_logger().error(str(error))
             self.finish(1)
+        if now_s >= self._ends_s:
+            self.get_logger().info(f"played {self._player.played_s:g} s: {self._route.account()}")
+            self.finish()
 
     def _play(self, monotonic_s: float) -> None:
         self._output.publish(
@@ -93,8 +100,7 @@ class RecordingNode(ModuleNode):
             for stamp_s, reading in self._player.release(monotonic_s, self.now_s())
         )
         if self._player.is_over:
-            self.get_logger().info(f"played {self._player.played_s:g} s: {self._route.account()}")
-            self.finish()
+            self._ends_s = min(self._ends_s, monotonic_s + SETTLE_S)
 
 
 def one_reading(message_type: Any, field: str, quantity: Quantity | None = None) -> Schema:
