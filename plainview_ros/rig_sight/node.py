@@ -40,7 +40,8 @@ from plainview_ros.ros.conversions import alert_message, constant, from_stamp, t
 from plainview_ros.ros.node import Health, ModuleNode, Setting, run
 from plainview_ros.samples import BadSampleError, StampGate
 
-CHECK_PERIOD_S = 1.0
+CHECK_PERIOD_S = 0.25
+STATE_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class RigSightNode(ModuleNode):
         self.on_cleanup_do(lambda: self._pool.shutdown(cancel_futures=True))
         self.every(1 / self.setting("analysis_rate_hz"), self._judge_waiting, wall=True)
         self.every(CHECK_PERIOD_S, self._check, wall=True)
+        self.every(STATE_PERIOD_S, self._publish_state, wall=True)
 
     def health(self) -> list[Health]:
         return [camera_health(watch.report(monotonic())) for watch in self._watches]
@@ -195,7 +197,7 @@ class RigSightNode(ModuleNode):
     def _check(self) -> None:
         for watch in self._watches:
             self._announce(watch.check(monotonic(), self.now_s()))
-        self._publish_state()
+        self._publish_changes()
 
     def _announce(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
