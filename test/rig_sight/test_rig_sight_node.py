@@ -204,7 +204,7 @@ def test_a_silent_camera_is_offline_and_comes_back(site: Site) -> None:
     raised = site.alerts.wait_for(lambda alert: alert.asset_id == YARD and "no frame" in alert.message, "alert")
     site.visible()
     site.wait_for_state(YARD, is_online, "online again")
-    cleared = site.alerts.wait_for_next(
+    cleared = site.alerts.wait_for(
         lambda alert: alert.asset_id == YARD and alert.phase == Alert.PHASE_CLEARED, "end of the alert"
     )
     assert cleared.alert_id == raised.alert_id
