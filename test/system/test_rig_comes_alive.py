@@ -90,7 +90,7 @@ def test_cameras_see_the_hot_spot_and_the_smoke_and_nothing_before(start_system:
     inject(graph, "hot_spot", "cam-103", 140.0)
     hot = events.wait_for("detection.made", lambda event: event["detectionType"] == "hot_spot")
     assert hot["sourceId"] == "cam-103"
-    inject(graph, "smoke", "cam-101", 1.0)
+    inject(graph, "smoke", "cam-101", 1.0, onset_s=15.0, ramp_s=3.0)  # a background is learned first
     smoke = events.wait_for("detection.made", lambda event: event["detectionType"] == "smoke")
     assert smoke["sourceId"] == "cam-101"
     before = events.events[: events.events.index(hot)]
