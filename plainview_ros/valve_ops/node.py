@@ -104,7 +104,10 @@ class ValveOpsNode(ModuleNode):
     # -- what is measured ----------------------------------------------------------------------------------------------
 
     def _on_sample(self, sample: Sample) -> None:
-        self._announce(self._fleet.read(sample, self.now_s(), monotonic()))
+        alerts = self._fleet.read(sample, self.now_s(), monotonic())
+        self._announce(alerts)
+        if alerts:
+            self._publish_state()
 
     def _on_joint_states(self, message: JointState) -> None:
         joints = read_joints(message.name, message.position, message.effort, self._fleet.joints)
@@ -119,7 +122,6 @@ class ValveOpsNode(ModuleNode):
     def _announce(self, alerts: Iterable[Alert]) -> None:
         for message in map(alert_message, alerts):
             self._publish_alert(message)
-            self._publish_state()
 
     def _publish_state(self) -> None:
         states = ValveStates(valves=[state_message(report) for report in self._fleet.reports(monotonic())])
