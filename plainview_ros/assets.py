@@ -130,6 +130,7 @@ class ValveThresholds(Part):
     pressure_warning_pa: Finite = 2_800_000.0
     pressure_critical_pa: Finite = 3_000_000.0
     torque_variance_nm: Positive = 5.0
+    """Reported to clients; nothing is judged by it until valves are judged by their torque signature."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ValveThresholds:

@@ -71,7 +71,7 @@ class Plant:
         plant = Plant(rig, seed=1)
         plant.inject(Fault("leak", "C-South", 0.05, onset_s=600))
         for sample in plant.run(3600):        # samples.Sample(tag, quantity, value, stamp_s)
-            guard.take(sample)
+            guard.add(sample, sample.stamp_s, sample.stamp_s)
 
     or step by step with the actuators: ``for _ in range(n): samples, joint_reports = plant.step()``.
     ``command("v-103", 0.0)`` drives a valve, ``set_demand`` and ``set_pump_speed`` change the operation,
