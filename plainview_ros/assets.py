@@ -235,6 +235,11 @@ class Instrument(Part):
             raise ValueError("range must be [low, high] with low below high")
         return self
 
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of a reading: the accuracy, or a thousandth of the range where none is stated."""
+        return self.accuracy or 1e-3 * (self.range.high - self.range.low)
+
 
 class Rig(Part):
     """All assets of one rig. Look-ups by id raise ``KeyError``."""

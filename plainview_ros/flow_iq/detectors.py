@@ -33,10 +33,6 @@ ANOMALY_TYPES: dict[Quantity, str] = {
 
 UNITS: dict[Quantity, str] = {"pressure": "Pa", "flow_rate": "m^3/s", "temperature": "degC", "viscosity": "Pa s"}
 
-UNSTATED_ACCURACY = 1e-3
-"""Share of an instrument's range that is taken for one standard deviation when rig.yaml states no accuracy."""
-
-
 LOOKS_PER_WINDOW = 60
 """How often it is looked whether a new level stands still: with the default window every half minute."""
 
@@ -135,7 +131,7 @@ class ChannelDetector:
         self._line_id = line_id
         self._channel = instrument.quantity
         self._tag = instrument.tag
-        self._floor = instrument.accuracy or UNSTATED_ACCURACY * (instrument.range.high - instrument.range.low)
+        self._floor = instrument.sigma
         self._limits = limits
         self._newest_s = -math.inf
         self._start_over()

@@ -87,8 +87,7 @@ class SectionWatch:
 
     def __init__(self, rig: Rig, section: Section, sensitivity: Sensitivity) -> None:
         meters = [rig.instrument[tag] for tag in (section.inlet.flow_rate, section.outlet.flow_rate)]
-        # A meter whose accuracy is not in the rig file is taken for one of 0.1 % of its range.
-        accuracy_m3s = math.hypot(*(meter.accuracy or 1e-3 * (meter.range.high - meter.range.low) for meter in meters))
+        accuracy_m3s = math.hypot(*(meter.sigma for meter in meters))
         noise_m3_rt_s = accuracy_m3s * math.sqrt(2 * sensitivity.meter_correlation_s + sensitivity.step_s)
         self.tags = (section.inlet.flow_rate, section.outlet.flow_rate, section.inlet.pressure, section.outlet.pressure)
         self._sensitivity = sensitivity
