@@ -54,8 +54,9 @@ class IncidentBook:
 
     A finding joins the open incident that began at the same or a neighbouring asset and whose grave findings are at
     most ``window_s`` away in time; among several the nearest in time. Neighbours are counted from where the incident
-    began, so that it does not creep along the pipeline. If there is none, a warning or critical alert or a leak opens
-    one, and takes along what was found there shortly before; anything else waits for that, for as long as the window.
+    began, so that it does not creep along the pipeline. If there is none, a warning or critical alert or an active
+    leak opens one, and takes along what was found there shortly before; anything else waits for that, for as long as
+    the window.
 
     A later transition of a finding stays with the incident that has it. Only after that is resolved may a condition
     that goes on, or grows, open a new one.

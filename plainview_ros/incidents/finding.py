@@ -66,19 +66,21 @@ def from_alert(message: Mapping[str, Any]) -> Finding:
 
 def from_leak(message: Mapping[str, Any]) -> Finding:
     """A message of ``pipeline/leaks``."""
-    severity, section = message["severity"], message["section"]
+    severity, section, status = message["severity"], message["section"], message["status"]
+    grave: Severity = "critical" if severity == "critical" else "warning"
     return _finding(
         "leak",
         message,
         asset=Asset("section", section),
         module="pipeline-guard",
-        severity="critical" if severity == "critical" else "warning",
+        # As PipelineGuard's own alert has it: a contained leak is told of, but it is no reason to begin an incident.
+        severity="info" if status == "contained" else grave,
         title=f"{severity.capitalize()} leak in {section}",
-        description=message["evidence"] or f"The leak is {message['status']}",
-        ended=message["status"] == "repaired",
+        description=message["evidence"] or f"The leak is {status}",
+        ended=status == "repaired",
         details={
             "section": section,
-            "status": message["status"],
+            "status": status,
             "severity": severity,
             "rateM3s": message["rate_m3s"],
             "positionM": message["position_m"],

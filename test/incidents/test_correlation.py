@@ -110,6 +110,19 @@ def test_condition_that_grows_after_the_resolution_is_a_new_incident(book: Incid
     assert second.incident.id != first.incident.id
 
 
+def test_leak_contained_joins_its_incident_and_opens_none_after_the_resolution(book: IncidentBook) -> None:
+    first = book.add(make(C_SOUTH, "leak", 100.0, "critical"))
+    assert first is not None
+    joined = book.add(make(C_SOUTH, "leak", 150.0, "info"))
+    assert joined is not None
+    assert (joined.incident.id, joined.incident.severity) == (first.incident.id, "critical")
+    book.update(first.incident.id, Update(status="resolved"), 200.0)
+    assert book.add(make(C_SOUTH, "leak", 260.0, "info")) is None
+    again = book.add(make(C_SOUTH, "leak", 300.0, "critical"))
+    assert again is not None
+    assert again.kind == "created"
+
+
 def test_clearing_of_something_never_seen_opens_nothing(book: IncidentBook) -> None:
     assert book.add(make(V_101, "hot", 100.0, "critical", ended=True)) is None
 

@@ -39,13 +39,17 @@ def test_alert() -> None:
     assert finding.is_grave
 
 
-def test_leak_is_grave_until_repaired() -> None:
+def test_leak_is_grave_while_active() -> None:
     fields = {"leak_id": to_uuid_msg(THING), "section": "C-South", "severity": Leak.SEVERITY_MAJOR}
     active = from_leak(stamped(Leak, status=Leak.STATUS_ACTIVE, position_m=float("nan"), **fields))
+    contained = from_leak(stamped(Leak, status=Leak.STATUS_CONTAINED, **fields))
     repaired = from_leak(stamped(Leak, status=Leak.STATUS_REPAIRED, **fields))
     assert (active.asset, active.severity, active.ended) == (Asset("section", "C-South"), "warning", False)
     assert active.title == "Major leak in C-South"
     assert active.details["positionM"] is None
+    assert active.is_grave
+    assert not contained.is_grave
+    assert not contained.ended
     assert repaired.ended
 
 
