@@ -5,6 +5,7 @@ Everything is in the units of ``config/rig.yaml`` (SI; degrees Celsius; WGS 84 d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
@@ -12,15 +13,42 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from plainview_ros.documents import DocumentError, Location, Mistake, Part, load_document
+from plainview_ros.ros import topics
 
 Quantity = Literal["pressure", "temperature", "flow_rate", "viscosity"]
 CameraKind = Literal["visible", "thermal"]
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$")]
+SCAN_ONLY: frozenset[Quantity] = frozenset({"viscosity"})
+"""Quantities without a message of their own: readings come by scan frame."""
+
+
+def _spelt(pattern: str, expected: str) -> AfterValidator:
+    """A text that matches; a mistake says in words what was expected."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("spelling", "{expected}", {"expected": f"expected {expected}"})
+        return text
+
+    return AfterValidator(check)
+
+
+Id = Annotated[
+    str,
+    _spelt(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, _ . or -, the first a letter or digit"),
+]
+TopicName = Annotated[
+    str,
+    _spelt(
+        r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*",
+        "a topic name: words of letters, digits and _, none beginning with a digit, with / between",
+    ),
+]
+"""Relative to the rig's namespace, or absolute (beginning with ``/``) for a driver outside it."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -227,7 +255,8 @@ class Instrument(Part):
     deadline_s: Positive = 2.0
     """An older value is stale."""
     topic: TopicName | None = None
-    """For a driver that publishes one topic per instrument; default: the topic of the quantity."""
+    """For a driver that publishes this instrument alone, whatever its ``frame_id``; default: the topic of the quantity,
+    where the tag is the ``frame_id``."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Instrument:
@@ -292,12 +321,23 @@ def _broken_references(rig: Rig) -> Iterable[Mistake]:
         *(("camera topic", ("cameras", i, "topic"), camera.topic) for i, camera in enumerate(rig.cameras)),
         *(("instrument", ("instruments", i, "tag"), item.tag) for i, item in enumerate(rig.instruments)),
         *(("joint", ("valves", i, "joint", "name"), valve.joint.name) for i, valve in enumerate(rig.valves)),
+        *(
+            ("instrument topic", ("instruments", i, "topic"), item.topic)
+            for i, item in enumerate(rig.instruments)
+            if item.topic is not None
+        ),
     ]
     seen: set[tuple[str, str]] = set()
     for kind, location, name in named:
         if (kind, name) in seen:
             yield location, f"{kind} {name!r} is given twice"
         seen.add((kind, name))
+
+    for i, item in enumerate(rig.instruments):
+        if item.topic is not None and item.quantity in SCAN_ONLY:
+            yield ("instruments", i, "topic"), f"expected no topic: {item.quantity} is received by {topics.SCAN} only"
+        elif item.topic in topics.SHARED:
+            yield ("instruments", i, "topic"), f"expected a topic of its own, {item.topic!r} is shared by all"
 
     for location, tag, quantity in _tag_uses(rig):
         instrument = rig.instrument.get(tag)

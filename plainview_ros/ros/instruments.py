@@ -93,8 +93,9 @@ class InstrumentOutput:
 class InstrumentFeed:
     """Subscribes a node to the topics its instruments are published on and hands it checked samples.
 
-    A reading of a tag that the rig does not have, or that is not believable, is refused (see :class:`SampleGate`);
-    a tag of the rig that this node did not ask for is passed over.
+    On the topic of a quantity the tag is the message's ``frame_id``; what comes on an instrument's own topic is of that
+    instrument, whatever its ``frame_id``. A reading of a tag that the rig does not have, or that is not believable, is
+    refused (see :class:`SampleGate`); a tag of the rig that this node did not ask for is passed over.
 
     Args:
         node: the node, while it is being built.
@@ -110,10 +111,14 @@ class InstrumentFeed:
         wanted = [node.rig.instrument[tag] for tag in sorted(self._tags)]
         self._topics = {topics.SCAN}
         node.subscribe(ScanFrame, topics.SCAN, self._on_scan, qos.SENSOR)
-        for quantity, (message_type, default_topic, field) in MESSAGES.items():
-            for topic in {item.topic or default_topic for item in wanted if item.quantity == quantity}:
+        for instrument in wanted:
+            if instrument.quantity not in MESSAGES:
+                continue
+            message_type, shared_topic, field = MESSAGES[instrument.quantity]
+            topic, tag = (instrument.topic, instrument.tag) if instrument.topic else (shared_topic, None)
+            if topic not in self._topics:
                 self._topics.add(topic)
-                node.subscribe(message_type, topic, self._reader(quantity, field), qos.SENSOR)
+                node.subscribe(message_type, topic, self._reader(instrument.quantity, field, tag), qos.SENSOR)
 
     def publishers(self) -> list[str]:
         """Fully qualified names of the nodes that publish on the topics this feed reads, sorted."""
@@ -125,10 +130,10 @@ class InstrumentFeed:
     def _resolve(self, topic: str) -> str:
         return str(self._node.resolve_topic_name(topic))
 
-    def _reader(self, quantity: Quantity, field: str) -> Callable[[Any], None]:
+    def _reader(self, quantity: Quantity, field: str, tag: str | None) -> Callable[[Any], None]:
         def read(message: Any) -> None:
             header = message.header
-            self._take(header.frame_id, quantity, getattr(message, field), from_stamp(header.stamp))
+            self._take(tag or header.frame_id, quantity, getattr(message, field), from_stamp(header.stamp))
 
         return read
 

@@ -9,6 +9,9 @@ FLOW_RATE = "flow_rate"
 SCAN = "scan"
 JOINT_STATES = "joint_states"
 
+SHARED = frozenset({PRESSURE, TEMPERATURE, FLOW_RATE, SCAN, JOINT_STATES})
+"""Carry many instruments: none may claim one of these as its own."""
+
 # Snapshots: latched, one message holds everything.
 VALVES_STATE = "valves/state"
 PIPELINE_STATE = "pipeline/state"

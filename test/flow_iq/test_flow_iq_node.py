@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 import rclpy
+import yaml
 from plainview_ros.msg import Alert, FlowAnomaly, FlowRate, FlowState, ScanFrame
 from sensor_msgs.msg import FluidPressure, Temperature
 
-from graph import Graph, Inbox
+from graph import REPOSITORY, Graph, Inbox
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, from_uuid_msg
 
@@ -156,6 +158,32 @@ def test_bad_input_is_refused_by_name_and_the_node_goes_on(graph: Graph, states:
     assert state.lines[0].channels[1].value == 1.5e6
     assert state.lines[0].channels[1].max == 1.5e6
     assert node.is_running()
+
+
+def test_driver_with_a_topic_and_frame_of_its_own_is_adapted_in_the_rig_file(
+    graph: Graph, states: Inbox, tmp_path: Path
+) -> None:
+    own = {"PT-601": "/drivers/pt601/pressure", "TT-601": "drivers/tt601"}
+    content = yaml.safe_load((REPOSITORY / "config" / "rig.yaml").read_text())
+    for instrument in content["instruments"]:
+        if instrument["tag"] in own:
+            instrument["topic"] = own[instrument["tag"]]
+    (tmp_path / "rig.yaml").write_text(yaml.safe_dump(content))
+    pressure = graph.publisher(FluidPressure, own["PT-601"], qos.SENSOR)
+    temperature = graph.publisher(Temperature, own["TT-601"], qos.SENSOR)
+    node = graph.start("flow_iq", {"rig": tmp_path / "rig.yaml"})
+
+    foreign = FluidPressure(fluid_pressure=NORMAL_PA)
+    foreign.header.frame_id = "pt601_link"
+    nameless = Temperature(temperature=NORMAL_C)
+    values: list[float] = []
+    while values != [NORMAL_PA, NORMAL_C] and len(states.messages) < 20:  # as a driver: what is lost comes again
+        foreign.header.stamp = nameless.header.stamp = graph.stamp()
+        pressure.publish(foreign)
+        temperature.publish(nameless)
+        values = [channel.value for channel in states.wait_for_next().lines[0].channels[1:3]]
+    assert values == [NORMAL_PA, NORMAL_C]
+    assert "refused" not in node.log()
 
 
 def test_limits_that_contradict_each_other_stop_the_node(graph: Graph) -> None:

@@ -62,9 +62,9 @@ def test_default_rig_is_the_one_of_the_contract(rig: Rig) -> None:
         ("name: demo", "owner: me\nname: demo", "owner: Extra inputs are not permitted, found 'me'"),
         ("closed_rad: 0.0", "closed_rad: 1.5708", "valves[0].joint: Value error, closed_rad and open_rad must differ"),
         ("kind: visible", "kind: infrared", "cameras[0].kind: Input should be 'visible' or 'thermal'"),
-        ("id: v-101", "id: v 101", "valves[0].id: String should match pattern"),
+        ("id: v-101", "id: v 101", "valves[0].id: expected 1 to 64 letters, digits, _ . or -"),
         ("latitude: 58.4410", "latitude: 91", "sections[0].start.latitude: Input should be less than or equal to 90"),
-        ("topic: cam_101", "topic: cam-101", "cameras[0].topic: String should match pattern"),
+        ("topic: cam_101", "topic: cam-101", "cameras[0].topic: expected a topic name: words of letters"),
         ("2027-05-04", "someday", "pipeline.maintenance_due: Input should be a valid date"),
         (
             "    hot_spot_c: 80\n",
@@ -112,6 +112,31 @@ def test_broken_reference_is_named_with_its_line_and_path(
 ) -> None:
     said = complaint(RIG_TEXT.replace(good, bad, 1))
     assert any(line.startswith(f"{line_of(RIG_TEXT, good)}: ") and message in line for line in said.splitlines()), said
+
+
+@pytest.mark.parametrize(
+    ("topics", "message"),
+    [
+        ({"PT-101": "drivers/a", "PT-201": "drivers/a"}, "instruments[2].topic: instrument topic 'drivers/a' is given"),
+        ({"PT-101": "pressure"}, "instruments[0].topic: expected a topic of its own, 'pressure' is shared by all"),
+        ({"PT-101": "/drivers//pt101"}, "instruments[0].topic: expected a topic name: words of letters"),
+        ({"PT-101": "drivers/101"}, "none beginning with a digit, with / between, found 'drivers/101'"),
+        ({"AT-101": "viscosity"}, "instruments[19].topic: expected no topic: viscosity is received by scan only"),
+    ],
+)
+def test_topic_no_instrument_can_have_is_named(complaint: Complaint, topics: dict[str, str], message: str) -> None:
+    text = RIG_TEXT + "  - {tag: AT-101, quantity: viscosity, range: [0, 1]}\n"
+    for tag, topic in topics.items():
+        text = text.replace(f"{{tag: {tag},", f"{{tag: {tag}, topic: {topic},")
+    said = complaint(text)
+    assert said.startswith(f"{line_of(text, f'tag: {tag}')}: ")
+    assert message in said
+
+
+def test_instrument_topic_may_lie_outside_the_namespace(tmp_path: Path) -> None:
+    path = tmp_path / "rig.yaml"
+    path.write_text(RIG_TEXT.replace("{tag: PT-101,", "{tag: PT-101, topic: /drivers/pt101/pressure,"))
+    assert load_rig(path).instrument["PT-101"].topic == "/drivers/pt101/pressure"
 
 
 def test_missing_part_is_reported_where_it_should_be(complaint: Complaint) -> None:
