@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import monotonic, time
+from time import monotonic
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -24,6 +24,7 @@ from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.mission_player import MissionPlayer
 from plainview_ros.bridge.routes import core, flow, incidents, missions, pipeline, rig, ros2, valves
+from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.state import State
 from plainview_ros.bridge.streams import Seats, closed_at_signal
 from plainview_ros.bridge.telemetry import Telemetry
@@ -54,7 +55,7 @@ async def tick(bridge: Bridge) -> None:
     """Tell every listener that the connection and the bridge are alive."""
     while True:
         await asyncio.sleep(bridge.settings.tick_s)
-        bridge.log.publish("telemetry.tick", {"at": int(time() * 1000)})
+        bridge.log.publish(TelemetryTick.now())
 
 
 async def play_missions(bridge: Bridge) -> None:

@@ -54,7 +54,7 @@ class Bridge:
         """A message came from ROS: project it, announce what it means, tell who listens."""
         applied = self.state.apply(received)
         for event in applied.announcements:
-            self.log.publish(event.type, event.data, event.asset)
+            self.log.publish(event)
         if applied.new:
             for listener in self.listeners:
                 listener(received, applied.live)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from time import time
 from typing import Any, NamedTuple
 
+from plainview_ros.bridge.schemas.events import Event
+
 
 class EventId(NamedTuple):
     """Ids grow with every entry, also from one run of the bridge to the next, as long as the clock does."""
@@ -54,9 +56,13 @@ class Entry:
     """The event as Server-Sent Events have it, encoded once for all readers."""
 
 
-def encode_frame(event_type: str, data: dict[str, Any], event_id: EventId | None = None) -> bytes:
-    """An event as Server-Sent Events have it. ``data`` must not hold NaN or infinity (``ValueError``)."""
-    body = json.dumps({"type": event_type, **data}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def encode_frame(event: Event, event_id: EventId | None = None) -> bytes:
+    """An event as Server-Sent Events have it. No number of it may be NaN or infinite (``ValueError``)."""
+    return _frame(event.type, event.wire(), event_id)
+
+
+def _frame(event_type: str, data: dict[str, Any], event_id: EventId | None) -> bytes:
+    body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     head = "" if event_id is None else f"id: {event_id}\n"
     return f"{head}event: {event_type}\ndata: {body}\n\n".encode()
 
@@ -100,13 +106,14 @@ class EventLog:
         self._waking = False
         self.closed = False
 
-    def publish(self, event_type: str, data: dict[str, Any], asset: str = "") -> Entry:
-        """Add an event. ``data`` is JSON values without NaN and infinity, and must not be changed afterwards."""
+    def publish(self, event: Event) -> Entry:
+        """Add an event. No number of it may be NaN or infinite (``ValueError``)."""
         now_ms = int(self._now_s() * 1000)
         newest = self._newest_id
         event_id = EventId(now_ms, 0) if now_ms > newest.ms else EventId(newest.ms, newest.number + 1)
-        frame = encode_frame(event_type, data, event_id)
-        entry = Entry(event_id, event_type, asset, now_ms, {"type": event_type, **data}, frame)
+        data = event.wire()
+        frame = _frame(event.type, data, event_id)
+        entry = Entry(event_id, event.type, event.asset, now_ms, data, frame)
         self._ring[self._next] = entry
         self._next += 1
         self._newest_id = event_id

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
+from typing import Any
 
 from plainview_ros.bridge.commands import CommandError
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, Received
 from plainview_ros.bridge.graph import Difference, NodeBook, NodeView
-from plainview_ros.bridge.schemas.base import epoch_ms
+from plainview_ros.bridge.schemas.events import Ros2NodeDiscovered, Ros2NodeOffline
 from plainview_ros.ros import topics
 from plainview_ros.ros.graph import GraphNode
 
@@ -47,11 +48,9 @@ class GraphWatch:
             self._announce(Difference(discovered=(agent,)))
 
     def _announce(self, difference: Difference) -> None:
-        at = {"at": epoch_ms(self._gateway.now_s())}
+        now_s = self._gateway.now_s()
         for node in difference.discovered:
-            location = {} if node.location is None else {"location": dict(node.location)}
-            self._log.publish(
-                "ros2.node.discovered", {"nodeId": node.id, "nodeType": node.type, **location, **at}, node.id
-            )
+            location: dict[str, Any] = {} if node.location is None else {"location": dict(node.location)}
+            self._log.publish(Ros2NodeDiscovered(node_id=node.id, node_type=node.type, **location, at=now_s))
         for node in difference.offline:
-            self._log.publish("ros2.node.offline", {"nodeId": node.id, "nodeType": node.type, **at}, node.id)
+            self._log.publish(Ros2NodeOffline(node_id=node.id, node_type=node.type, at=now_s))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Plain, Received
-from plainview_ros.bridge.schemas.base import iso
+from plainview_ros.bridge.schemas.events import IncidentCreated, IncidentUpdated
 from plainview_ros.incidents.correlation import Change, IncidentBook
 from plainview_ros.incidents.finding import Finding, from_alert, from_anomaly, from_detection, from_leak
 from plainview_ros.incidents.incident import Incident, Update
@@ -20,6 +20,9 @@ FINDINGS: Mapping[str, Callable[[Plain], Finding]] = {
     topics.FLOW_ANOMALIES: from_anomaly,
     topics.DETECTIONS: from_detection,
 }
+
+EVENTS = {"created": IncidentCreated, "updated": IncidentUpdated}
+"""What a change of an incident is told as."""
 
 
 class IncidentDesk:
@@ -45,11 +48,11 @@ class IncidentDesk:
 
     def _announce(self, change: Change, stamp_s: float) -> None:
         incident = change.incident
-        event = {
-            "incidentId": incident.id,
-            "severity": incident.severity,
-            "timestamp": iso(stamp_s),
-            "status": incident.status,
-            "title": incident.title,
-        }
-        self._log.publish(f"incident.{change.kind}", event, incident.id)
+        event = EVENTS[change.kind](
+            incident_id=incident.id,
+            severity=incident.severity,
+            timestamp=stamp_s,
+            status=incident.status,
+            title=incident.title,
+        )
+        self._log.publish(event)

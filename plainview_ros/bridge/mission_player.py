@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway
-from plainview_ros.bridge.schemas.base import epoch_ms
+from plainview_ros.bridge.schemas.events import MissionCompleted, MissionStarted, MissionUpdated
 from plainview_ros.missions.executor import Executor, Transition
 
 T = TypeVar("T")
+
+EVENTS = {"started": MissionStarted, "updated": MissionUpdated, "completed": MissionCompleted}
+"""What a transition of a mission is told as."""
 
 
 class MissionPlayer:
@@ -45,15 +48,17 @@ class MissionPlayer:
     def _announce(self, transition: Transition) -> None:
         mission, step = transition.mission, transition.step
         now_s = self._gateway.now_s()
-        event: dict[str, Any] = {
-            "missionId": mission.id,
-            "at": epoch_ms(now_s),
-            "missionName": mission.title,
-            "missionType": mission.type,
-            "status": mission.status,
-        }
+        more: dict[str, Any] = {}
         if mission.started_s is not None:
-            event["duration"] = round(max(0.0, (mission.ended_s or now_s) - mission.started_s), 3)
+            more["duration"] = round(max(0.0, (mission.ended_s or now_s) - mission.started_s), 3)
         if step is not None:
-            event["step"] = {**step.content, "at": step.at_s, "title": step.title}
-        self._log.publish(f"mission.{transition.kind}", event, mission.id)
+            more["step"] = {**step.content, "at": step.at_s, "title": step.title}
+        event = EVENTS[transition.kind](
+            mission_id=mission.id,
+            at=now_s,
+            mission_name=mission.title,
+            mission_type=mission.type,
+            status=mission.status,
+            **more,
+        )
+        self._log.publish(event)

@@ -9,6 +9,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from plainview_ros.bridge.event_log import EventId, EventLog, FellBehindError, encode_frame
+from plainview_ros.bridge.schemas.events import StreamGap, TelemetryTick
 from plainview_ros.bridge.streams import Seats, respond
 
 RETRY_MS = 2000
@@ -33,7 +34,7 @@ async def frames(log: EventLog, after: EventId | None) -> AsyncGenerator[bytes, 
         after: the last event the client has; ``None``: it wants only what comes from now on.
     """
     cursor = log.end
-    yield f"retry: {RETRY_MS}\n\n".encode() + encode_frame("telemetry.tick", {"at": int(time() * 1000)})
+    yield f"retry: {RETRY_MS}\n\n".encode() + encode_frame(TelemetryTick.now())
     if after is not None:
         try:
             cursor = log.cursor_after(after)
@@ -51,7 +52,7 @@ async def frames(log: EventLog, after: EventId | None) -> AsyncGenerator[bytes, 
 
 
 def _gap_frame(gap: FellBehindError) -> bytes:
-    return encode_frame("stream.gap", {"lost": gap.lost, "at": int(time() * 1000)}, gap.resume_after)
+    return encode_frame(StreamGap(lost=gap.lost, at=time()), gap.resume_after)
 
 
 class EventStream(Response):

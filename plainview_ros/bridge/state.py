@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from plainview_ros.bridge import announcements
-from plainview_ros.bridge.announcements import Announcement
 from plainview_ros.bridge.flow_history import FlowHistory, sample_of
 from plainview_ros.bridge.gateway import Plain, Received
 from plainview_ros.bridge.journal import Journal, Record
+from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros import topics
 
@@ -47,7 +47,7 @@ class Applied:
     """False for a transition that is known already, by its ``event_id``."""
     live: bool
     """False for a transition of before this bridge came up."""
-    announcements: Sequence[Announcement] = field(default=())
+    announcements: Sequence[Event] = field(default=())
 
 
 class State:
@@ -106,7 +106,7 @@ class State:
         before = self._snapshots.get(topic)
         part = {item["id"]: item for item in data[PARTS[topic]]}
         self._snapshots[topic] = Snapshot(data, received.monotonic_s, part)
-        announced: list[Announcement] = []
+        announced: list[Event] = []
         if topic == topics.PIPELINE_STATE:
             for leak in (*data["open_leaks"], *data["recent_leaks"]):
                 self.leaks.note(leak)

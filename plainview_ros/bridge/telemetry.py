@@ -12,7 +12,7 @@ from typing import Any
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway
 from plainview_ros.bridge.problems import Problem
-from plainview_ros.bridge.schemas.base import epoch_ms
+from plainview_ros.bridge.schemas.events import Ros2Telemetry
 
 MAX_SUBSCRIPTIONS = 50
 MAX_ENTRIES = 1000
@@ -96,8 +96,7 @@ class Telemetry:
         stamp_s = self._gateway.now_s()
         for node_id in node_ids:
             self._entries.append(TelemetryEntry(node_id, topic, data, stamp_s, monotonic()))
-            event = {"nodeId": node_id, "topic": topic, "data": data, "at": epoch_ms(stamp_s)}
-            self._log.publish("ros2.telemetry", event, node_id)
+            self._log.publish(Ros2Telemetry(node_id=node_id, topic=topic, data=data, at=stamp_s))
 
     def _forget(self, node_id: str, topic: str) -> None:
         self._wanted[topic].discard(node_id)

@@ -25,6 +25,7 @@ from plainview_ros.msg import (
 )
 
 from plainview_ros.bridge.gateway import Plain, Received
+from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain, to_stamp, to_uuid_msg
 
@@ -33,6 +34,14 @@ NOW_S = 1_790_000_000.0
 
 def received(topic: str, message: Any, now_s: float = NOW_S, monotonic_s: float = 0.0) -> Received:
     return Received(topic, message if isinstance(message, dict) else to_plain(message), now_s, monotonic_s)
+
+
+class AnySaid(Event, extra="allow"):
+    """An event with whatever fields."""
+
+
+def said(event_type: str, **data: Any) -> Event:
+    return AnySaid(type=event_type, **data)
 
 
 def event(message: Any, thing_field: str, thing: uuid.UUID | None, stamp_s: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -545,6 +546,44 @@ def test_every_route_is_documented_with_problems_and_examples(fake: FakeBridge) 
                     assert list(response["content"]) == ["application/problem+json"], f"{method} {path} {status}"
     metrics = openapi["components"]["schemas"]["Metrics"]["properties"]
     assert metrics["flowRateLpm"]["examples"] == [3300.0]
+
+
+def test_every_type_of_event_is_documented_with_an_example_frame(fake: FakeBridge) -> None:
+    openapi = fake.get("/openapi.json")
+    content = openapi["paths"]["/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    models = content["schema"]["discriminator"]["mapping"]
+    assert models.keys() == content["examples"].keys()
+    assert models.keys() >= CONTRACT.keys()
+    for event_type, reference in models.items():
+        schema = openapi["components"]["schemas"][reference.rpartition("/")[2]]
+        (data,) = re.findall(r"^data: (.*)$", content["examples"][event_type]["value"], re.MULTILINE)
+        told = json.loads(data)
+        assert told["type"] == event_type
+        assert set(schema["required"]) - {"type"} <= told.keys() <= schema["properties"].keys()
+        assert CONTRACT.get(event_type, set()) <= told.keys()
+
+
+CONTRACT = {
+    "telemetry.tick": fields("at"),
+    "valve.actuation.requested": fields("valveId", "requestedAt"),
+    "valve.actuation.completed": fields("valveId", "torqueNm", "completedAt"),
+    "alert.created": fields("severity", "message", "timestamp", "moduleKey", "valveId"),
+    "alert.acknowledged": fields("timestamp", "leakId"),
+    "leak.alert": fields("assetId", "severity", "at"),
+    "anomaly.detected": fields("assetId", "anomalyType", "confidence", "at"),
+    "flow.metrics.updated": fields("metrics"),
+    "detection.made": fields("sourceId", "detectionType", "confidence", "timestamp"),
+    "incident.created": fields("incidentId", "severity", "timestamp"),
+    "incident.updated": fields("incidentId", "severity", "timestamp"),
+    "mission.started": fields("missionId", "at", "missionName", "status"),
+    "mission.updated": fields("missionId", "at"),
+    "mission.completed": fields("missionId", "at", "missionName", "duration", "status"),
+    "device.status": fields("deviceId", "status", "at"),
+    "ros2.telemetry": fields("nodeId", "topic", "data", "at"),
+    "ros2.node.discovered": fields("nodeId", "nodeType", "at"),
+    "ros2.node.offline": fields("nodeId", "at"),
+}
+"""The event table of the HTTP contract; an alert names its asset in one of several fields."""
 
 
 def test_getting_changes_nothing(fake: FakeBridge) -> None:

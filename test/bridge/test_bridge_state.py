@@ -13,8 +13,8 @@ from plainview_ros.msg import Alert, Leak
 
 import bridge_messages as make
 from plainview_ros.bridge.admission import check_names, check_transition
-from plainview_ros.bridge.announcements import Announcement
 from plainview_ros.bridge.journal import Journal
+from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
 from plainview_ros.ros import topics
@@ -32,13 +32,13 @@ class Projection:
         self.monotonic_s = 100.0
         self.state = State(Settings(), lambda: self.monotonic_s)
 
-    def take(self, message: Any, now_s: float = NOW_S) -> list[Announcement]:
+    def take(self, message: Any, now_s: float = NOW_S) -> list[Event]:
         topic = make.TOPIC_OF[type(message)]
         return list(self.state.apply(make.received(topic, message, now_s, self.monotonic_s)).announcements)
 
     def take_one(self, message: Any) -> tuple[str, dict[str, Any]]:
         (announcement,) = self.take(message)
-        return announcement.type, announcement.data
+        return announcement.type, announcement.wire()
 
 
 @pytest.fixture
@@ -104,10 +104,11 @@ def test_camera_that_goes_offline_and_comes_back_is_told_once_each(projection: P
     assert projection.take(make.camera_states(cam_101="ONLINE", cam_102="OFFLINE")) == []
     assert projection.take(make.camera_states(cam_101="DEGRADED", cam_102="OFFLINE")) == []
     (gone,) = projection.take(make.camera_states(cam_101="OFFLINE", cam_102="OFFLINE"))
-    assert gone == ("device.status", "cam-101", {"deviceId": "cam-101", "status": "offline", "at": NOW_MS})
+    assert gone.asset == "cam-101"
+    assert gone.wire() == {"type": "device.status", "deviceId": "cam-101", "status": "offline", "at": NOW_MS}
     assert projection.take(make.camera_states(cam_101="OFFLINE", cam_102="OFFLINE")) == []
     (back,) = projection.take(make.camera_states(cam_101="ONLINE", cam_102="OFFLINE"))
-    assert back.data["status"] == "online"
+    assert back.wire()["status"] == "online"
 
 
 def test_metrics_are_told_once_for_new_data_and_in_litres_per_minute(projection: Projection) -> None:

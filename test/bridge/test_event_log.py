@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge_messages import said
 from plainview_ros.bridge.event_log import EventId, EventLog, FellBehindError, encode_frame
+from plainview_ros.bridge.schemas.events import MissionStarted
 
 
 class StepClock:
@@ -44,7 +46,7 @@ def test_each_reader_gets_every_event_once_in_order_or_is_told_how_many_it_lost(
         published = 0
         for action in actions:
             if action == "publish":
-                log.publish("n", {"n": published})
+                log.publish(said("n", n=published))
                 published += 1
                 continue
             try:
@@ -70,7 +72,7 @@ def test_ids_grow_even_when_the_clock_steps_back(steps_ms: list[int]) -> None:
         ids = []
         for step_ms in steps_ms:
             clock.now_s += step_ms / 1000
-            ids.append(log.publish("x", {}).id)
+            ids.append(log.publish(said("x")).id)
         assert ids == sorted(set(ids))
 
     asyncio.run(scenario())
@@ -79,9 +81,9 @@ def test_ids_grow_even_when_the_clock_steps_back(steps_ms: list[int]) -> None:
 def test_ids_of_a_later_run_are_greater() -> None:
     async def scenario() -> None:
         clock = StepClock()
-        last = EventLog(10, 1_000_000, clock).publish("x", {}).id
+        last = EventLog(10, 1_000_000, clock).publish(said("x")).id
         clock.now_s += 0.002
-        assert EventLog(10, 1_000_000, clock).publish("x", {}).id > last
+        assert EventLog(10, 1_000_000, clock).publish(said("x")).id > last
 
     asyncio.run(scenario())
 
@@ -90,7 +92,7 @@ def test_ids_of_a_later_run_are_greater() -> None:
 def test_last_event_id_leads_to_the_event_after_it_or_to_a_gap(resume_at: int, capacity: int) -> None:
     async def scenario() -> None:
         log = EventLog(capacity, 1_000_000)
-        ids = [log.publish(str(n), {}).id for n in range(40)]
+        ids = [log.publish(said(str(n))).id for n in range(40)]
         resume = min(resume_at, 39)
         if resume < 40 - capacity - 1:
             with pytest.raises(FellBehindError) as gap:
@@ -106,7 +108,7 @@ def test_id_of_another_run_is_a_gap_of_unknown_size() -> None:
     async def scenario() -> None:
         clock = StepClock()
         log = EventLog(10, 1_000_000, clock)
-        first = log.publish("first", {})
+        first = log.publish(said("first"))
         with pytest.raises(FellBehindError) as gap:
             log.cursor_after(EventId(int(clock.now_s * 1000) - 5000, 3))
         assert gap.value.lost is None
@@ -118,7 +120,7 @@ def test_id_of_another_run_is_a_gap_of_unknown_size() -> None:
 def test_id_that_is_newer_than_all_waits_for_what_comes() -> None:
     async def scenario() -> None:
         log = EventLog(10, 1_000_000)
-        log.publish("old", {})
+        log.publish(said("old"))
         assert log.cursor_after(EventId(9_999_999_999_999, 0)) == log.end
 
     asyncio.run(scenario())
@@ -128,17 +130,17 @@ def test_ring_is_bounded_in_bytes_and_keeps_the_newest_however_large() -> None:
     async def scenario() -> None:
         log = EventLog(1000, 2000)
         for n in range(100):
-            log.publish("x", {"n": n, "filler": "ä" * 100})
+            log.publish(said("x", n=n, filler="ä" * 100))
             assert log.size_bytes <= 2000
         assert 1 < log.entries < 100
-        log.publish("huge", {"filler": "x" * 5000})
+        log.publish(said("huge", filler="x" * 5000))
         assert log.entries == 1
 
     asyncio.run(scenario())
 
 
 def test_frame_is_what_an_event_source_reads() -> None:
-    frame = encode_frame("alert.created", {"message": "Druck über\nGrenze", "severity": "warning"}, EventId(17, 2))
+    frame = encode_frame(said("alert.created", message="Druck über\nGrenze", severity="warning"), EventId(17, 2))
     lines = frame.decode().split("\n")
     assert lines[0] == "id: 17-2"
     assert lines[1] == "event: alert.created"
@@ -152,7 +154,8 @@ def test_frame_is_what_an_event_source_reads() -> None:
 
 def test_nan_never_reaches_a_frame() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        encode_frame("x", {"value": float("nan")})
+        encode_frame(MissionStarted.model_construct(type="mission.started", duration=float("nan")))
+    assert '"free":[null]' in encode_frame(said("x", free=[float("inf")])).decode()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_publishing_wakes_all_waiting_readers_once_for_a_batch() -> None:
         readers = [asyncio.create_task(reader()) for _ in range(20)]
         await asyncio.sleep(0)
         for n in range(5):
-            log.publish("x", {"n": n})
+            log.publish(said("x", n=n))
         await asyncio.wait_for(all_woken.wait(), 5)
         assert batches == [5] * 20
         log.close()
@@ -202,7 +205,7 @@ def test_closing_ends_a_reader_that_waits_and_one_that_comes_late() -> None:
         await asyncio.sleep(0)
         log.close()
         assert await asyncio.wait_for(waiting, 5) is False
-        log.publish("x", {})
+        log.publish(said("x"))
         assert await log.wait(0) is False
 
     asyncio.run(scenario())

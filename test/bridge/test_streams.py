@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge_messages import said
 from plainview_ros.assets import Rig
 from plainview_ros.bridge import video as video_module
 from plainview_ros.bridge.event_log import EventLog
@@ -135,7 +136,7 @@ def test_all_that_is_there_is_sent_in_one_piece() -> None:
         log = EventLog(100, 1_000_000)
         async with aclosing(frames(log, None)) as stream:
             assert b"telemetry.tick" in await anext(stream)
-            entries = [log.publish("x", {"n": n}) for n in range(5)]
+            entries = [log.publish(said("x", n=n)) for n in range(5)]
             assert await anext(stream) == b"".join(entry.frame for entry in entries)
 
     asyncio.run(scenario())
@@ -146,7 +147,7 @@ def test_slow_client_that_fell_out_of_the_ring_is_told_and_cut_off() -> None:
         log = EventLog(3, 1_000_000)
         stream = frames(log, None)
         await anext(stream)
-        ids = [log.publish("x", {"n": n}).id for n in range(5)]
+        ids = [log.publish(said("x", n=n)).id for n in range(5)]
         gap = (await anext(stream)).decode()
         assert "event: stream.gap" in gap
         assert '"lost":2' in gap

@@ -10,23 +10,25 @@ from fastapi.responses import RedirectResponse
 from plainview_ros import __version__
 from plainview_ros.bridge import health
 from plainview_ros.bridge.context import BridgeDep
-from plainview_ros.bridge.event_log import EventId
+from plainview_ros.bridge.event_log import EventId, encode_frame
 from plainview_ros.bridge.problems import Problem, answers
 from plainview_ros.bridge.schemas.core import About, Health, Module
+from plainview_ros.bridge.schemas.events import EXAMPLES, AnyEvent
 from plainview_ros.bridge.sse import EventStream
 
 router = APIRouter(tags=["Core"])
 
-EXAMPLE = """retry: 2000
-
-event: telemetry.tick
-data: {"type":"telemetry.tick","at":1763906700000}
-
-id: 1763906703127-0
-event: valve.actuation.requested
-data: {"type":"valve.actuation.requested","valveId":"v-101","requestedAt":1763906703101}
-
-"""
+TABLE = "\n".join(
+    (
+        "Frames of these types; `data:` is the JSON of the schema, `id:` is what to resume after.",
+        "\n| type | when |\n|---|---|",
+        *(f"| `{event.type}` | {' '.join((event.__doc__ or '').split())} |" for event in EXAMPLES),
+    )
+)
+FRAMES = {
+    event.type: {"value": encode_frame(event, EventId(1763906703127, number)).decode()}
+    for number, event in enumerate(EXAMPLES)
+}
 
 
 @router.get("/", response_model=About)
@@ -54,7 +56,10 @@ async def get_modules(bridge: BridgeDep) -> list[Module]:
     "/events",
     status_code=200,
     response_class=EventStream,
-    responses={200: {"content": {"text/event-stream": {"example": EXAMPLE}}}, **answers(400, 503)},
+    responses={
+        200: {"model": AnyEvent, "description": TABLE, "content": {"text/event-stream": {"examples": FRAMES}}},
+        **answers(400, 503),
+    },
 )
 async def events(bridge: BridgeDep, last_event_id: Annotated[str | None, Header()] = None) -> EventStream:
     """Server-Sent Events: everything that happens, from now on or from after `Last-Event-ID`.

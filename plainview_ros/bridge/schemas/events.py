@@ -1,0 +1,377 @@
+"""What is told on /events: one model for each type of event. Nothing else goes into the log."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Field, PlainSerializer, WithJsonSchema
+
+from plainview_ros import alerts
+from plainview_ros.bridge.schemas.base import Instant, Schema, epoch_ms
+from plainview_ros.bridge.schemas.flow import Metrics
+from plainview_ros.bridge.schemas.flow import Severity as AnomalySeverity
+from plainview_ros.incidents.incident import Status as IncidentStatus
+from plainview_ros.missions.mission import MissionType
+from plainview_ros.missions.mission import Status as MissionStatus
+
+Moment = Annotated[
+    float,
+    PlainSerializer(epoch_ms, return_type=int),
+    WithJsonSchema({"type": "integer", "description": "[ms] since the epoch", "examples": [1763906703101]}),
+]
+"""Seconds since the epoch inside, epoch milliseconds outside."""
+
+
+class Event(Schema):
+    """Base of all events. A field that has a default is sent only where it was given."""
+
+    ABOUT: ClassVar[tuple[str, ...]] = ()
+    """Fields that may say what the event is about."""
+
+    type: str
+
+    @property
+    def asset(self) -> str:
+        """Id of the valve, section, line, camera, incident ... it is about; empty when about none."""
+        given = (getattr(self, field) for field in self.ABOUT)
+        return next((asset for asset in given if asset is not None), "")
+
+    def wire(self) -> dict[str, Any]:
+        """What the frame's ``data:`` holds."""
+        return {"type": self.type, **self.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+
+
+class TelemetryTick(Event):
+    """The connection and the bridge are alive: at once, and then every 5 s."""
+
+    type: Literal["telemetry.tick"] = "telemetry.tick"
+    at: Moment
+
+    @classmethod
+    def now(cls) -> TelemetryTick:
+        return cls(at=time())
+
+
+class StreamGap(Event):
+    """Events were lost on the way to this client: read the present state again, then go on after this frame's id."""
+
+    type: Literal["stream.gap"] = "stream.gap"
+    lost: int | None = Field(description="null: nobody can know how many")
+    at: Moment
+
+
+class _Stroke(Event):
+    ABOUT = ("valve_id",)
+
+    valve_id: str
+    actuation_id: str
+
+
+class ValveActuationRequested(_Stroke):
+    """A valve was told to move."""
+
+    type: Literal["valve.actuation.requested"] = "valve.actuation.requested"
+    target_position: float | None = Field(description="0 closed, 1 open")
+    requested_by: str
+    requested_at: Moment
+
+
+class _StrokeEnd(_Stroke):
+    torque_nm: float | None = Field(description="[N m] peak of the stroke")
+    final_position: float | None = Field(description="0 closed, 1 open")
+
+
+class ValveActuationCompleted(_StrokeEnd):
+    """A valve has reached its target."""
+
+    type: Literal["valve.actuation.completed"] = "valve.actuation.completed"
+    completed_at: Moment
+
+
+class ValveActuationFailed(_StrokeEnd):
+    """A valve has not reached its target, or was told to stop on the way."""
+
+    type: Literal["valve.actuation.failed"] = "valve.actuation.failed"
+    status: Literal["failed", "canceled"]
+    error_code: int = Field(description="as the ActuateValve action has it")
+    message: str
+    failed_at: Moment
+
+
+class _Alert(Event):
+    ABOUT = ("valve_id", "section", "line_id", "camera_id", "tag", "asset_id")
+
+    severity: alerts.Severity
+    message: str
+    timestamp: Instant
+    module_key: str
+    alert_id: str
+    code: str = Field(description="what is wrong, the same for the same cause")
+    valve_id: str | None = None
+    section: str | None = None
+    line_id: str | None = None
+    camera_id: str | None = None
+    tag: str | None = Field(default=None, description="of an instrument")
+    asset_id: str | None = Field(default=None, description="of any other asset")
+
+
+class AlertCreated(_Alert):
+    """A module found something wrong with an asset, named by one of the id fields."""
+
+    type: Literal["alert.created"] = "alert.created"
+
+
+class AlertCleared(_Alert):
+    """What an alert was raised for is over."""
+
+    type: Literal["alert.cleared"] = "alert.cleared"
+
+
+class AlertAcknowledged(Event):
+    """An operator said that a leak is repaired."""
+
+    ABOUT = ("section",)
+
+    type: Literal["alert.acknowledged"] = "alert.acknowledged"
+    timestamp: Instant
+    leak_id: str
+    section: str
+
+
+class LeakAlert(Event):
+    """A leak was found, or is now known to be larger or smaller; `assetId` is the section."""
+
+    ABOUT = ("asset_id",)
+
+    type: Literal["leak.alert"] = "leak.alert"
+    asset_id: str
+    severity: Literal["low", "med", "high"]
+    at: Moment
+    leak_id: str
+
+
+class AnomalyDetected(Event):
+    """A flow line left its expected range; `assetId` is the line."""
+
+    ABOUT = ("asset_id",)
+
+    type: Literal["anomaly.detected"] = "anomaly.detected"
+    asset_id: str
+    anomaly_type: str
+    confidence: float | None
+    at: Moment
+    anomaly_id: str
+    severity: AnomalySeverity
+
+
+class FlowMetricsUpdated(Event):
+    """A flow line has new values."""
+
+    ABOUT = ("line_id",)
+
+    type: Literal["flow.metrics.updated"] = "flow.metrics.updated"
+    line_id: str
+    metrics: Metrics
+
+
+class DetectionMade(Event):
+    """A camera began to see something; `sourceId` is the camera."""
+
+    ABOUT = ("source_id",)
+
+    type: Literal["detection.made"] = "detection.made"
+    source_id: str
+    detection_type: str
+    confidence: float | None
+    timestamp: Instant
+    detection_id: str
+
+
+class _Incident(Event):
+    ABOUT = ("incident_id",)
+
+    incident_id: str
+    severity: alerts.Severity
+    timestamp: Instant
+    status: IncidentStatus
+    title: str
+
+
+class IncidentCreated(_Incident):
+    """What several modules found became one incident."""
+
+    type: Literal["incident.created"] = "incident.created"
+
+
+class IncidentUpdated(_Incident):
+    """More became known about an incident, or an operator said something."""
+
+    type: Literal["incident.updated"] = "incident.updated"
+
+
+class _Mission(Event):
+    ABOUT = ("mission_id",)
+
+    mission_id: str
+    at: Moment
+    mission_name: str
+    mission_type: MissionType
+    status: MissionStatus
+    duration: float | None = Field(default=None, description="[s] since it was started, once it was")
+    step: dict[str, Any] | None = Field(
+        default=None, description="the step that was reached, with `at` [s] and `title`"
+    )
+
+
+class MissionStarted(_Mission):
+    """A mission plays."""
+
+    type: Literal["mission.started"] = "mission.started"
+
+
+class MissionUpdated(_Mission):
+    """A mission reached a step, was paused, resumed or given another speed."""
+
+    type: Literal["mission.updated"] = "mission.updated"
+
+
+class MissionCompleted(_Mission):
+    """A mission has ended, or was stopped."""
+
+    type: Literal["mission.completed"] = "mission.completed"
+
+
+class DeviceStatus(Event):
+    """A camera went offline or came back."""
+
+    ABOUT = ("device_id",)
+
+    type: Literal["device.status"] = "device.status"
+    device_id: str
+    status: Literal["online", "offline"]
+    at: Moment
+
+
+class _Ros2(Event):
+    ABOUT = ("node_id",)
+
+    node_id: str
+
+
+class Ros2Telemetry(_Ros2):
+    """A node published on a topic that somebody subscribed to with `/ros2/subscribe`."""
+
+    type: Literal["ros2.telemetry"] = "ros2.telemetry"
+    topic: str
+    data: Any = Field(description="the message; long arrays as their length and first items")
+    at: Moment
+
+
+class Ros2NodeDiscovered(_Ros2):
+    """A node came onto the ROS graph, or an agent registered."""
+
+    type: Literal["ros2.node.discovered"] = "ros2.node.discovered"
+    node_type: str
+    location: dict[str, Any] | None = Field(default=None, description="of an agent that said it: `lat`, `lon`, `z`")
+    at: Moment
+
+
+class Ros2NodeOffline(_Ros2):
+    """A node left the ROS graph, or an agent did not register again in time."""
+
+    type: Literal["ros2.node.offline"] = "ros2.node.offline"
+    node_type: str
+    at: Moment
+
+
+AnyEvent: TypeAlias = Annotated[
+    TelemetryTick
+    | StreamGap
+    | ValveActuationRequested
+    | ValveActuationCompleted
+    | ValveActuationFailed
+    | AlertCreated
+    | AlertCleared
+    | AlertAcknowledged
+    | LeakAlert
+    | AnomalyDetected
+    | FlowMetricsUpdated
+    | DetectionMade
+    | IncidentCreated
+    | IncidentUpdated
+    | MissionStarted
+    | MissionUpdated
+    | MissionCompleted
+    | DeviceStatus
+    | Ros2Telemetry
+    | Ros2NodeDiscovered
+    | Ros2NodeOffline,
+    Field(discriminator="type"),
+]
+"""Every event there is; OpenAPI shows it with ``EXAMPLES``."""
+
+_NOW_S = 1763906703.101
+_ID = "5b0c9a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"
+_STROKE: dict[str, Any] = {"valve_id": "v-101", "actuation_id": _ID}
+_ALERT: dict[str, Any] = {
+    "severity": "warning",
+    "message": "v-101: 62.1 degC is above 60",
+    "timestamp": _NOW_S,
+    "module_key": "valve-ops",
+    "alert_id": _ID,
+    "code": "valve_status",
+    "valve_id": "v-101",
+}
+_INCIDENT: dict[str, Any] = {"incident_id": _ID, "severity": "critical", "timestamp": _NOW_S, "title": "Major leak"}
+_MISSION: dict[str, Any] = {
+    "mission_id": _ID,
+    "at": _NOW_S,
+    "mission_name": "Isolation drill",
+    "mission_type": "scenario",
+}
+
+EXAMPLES: tuple[Event, ...] = (
+    TelemetryTick(at=_NOW_S),
+    StreamGap(lost=None, at=_NOW_S),
+    ValveActuationRequested(**_STROKE, target_position=0.0, requested_by="http 10.0.0.7", requested_at=_NOW_S),
+    ValveActuationCompleted(**_STROKE, torque_nm=181.4, final_position=0.0, completed_at=_NOW_S),
+    ValveActuationFailed(
+        **_STROKE,
+        torque_nm=301.0,
+        final_position=0.42,
+        status="failed",
+        error_code=105,
+        message="v-101 stopped at 0.42",
+        failed_at=_NOW_S,
+    ),
+    AlertCreated(**_ALERT),
+    AlertCleared(**_ALERT),
+    AlertAcknowledged(timestamp=_NOW_S, leak_id=_ID, section="C-South"),
+    LeakAlert(asset_id="C-South", severity="med", at=_NOW_S, leak_id=_ID),
+    AnomalyDetected(
+        asset_id="fl-1",
+        anomaly_type="pressure_deviation",
+        confidence=0.97,
+        at=_NOW_S,
+        anomaly_id=_ID,
+        severity="medium",
+    ),
+    FlowMetricsUpdated(
+        line_id="fl-1",
+        metrics=Metrics(
+            flow_rate_lpm=3300.0, pressure_pa=1_210_000.0, temperature_c=38.4, viscosity=None, timestamp=_NOW_S
+        ),
+    ),
+    DetectionMade(source_id="cam-103", detection_type="hot_spot", confidence=0.93, timestamp=_NOW_S, detection_id=_ID),
+    IncidentCreated(**_INCIDENT, status="active"),
+    IncidentUpdated(**_INCIDENT, status="resolved"),
+    MissionStarted(**_MISSION, status="active", duration=0.0),
+    MissionUpdated(**_MISSION, status="active", duration=30.0, step={"at": 30.0, "title": "Close v-102"}),
+    MissionCompleted(**_MISSION, status="completed", duration=60.0),
+    DeviceStatus(device_id="cam-102", status="offline", at=_NOW_S),
+    Ros2Telemetry(node_id="/crawler", topic="/crawler/goal", data={"data": "dock"}, at=_NOW_S),
+    Ros2NodeDiscovered(node_id="/fleet/robot_01", node_type="robot", location={"lat": 58.4, "lon": 1.7}, at=_NOW_S),
+    Ros2NodeOffline(node_id="/fleet/robot_01", node_type="robot", at=_NOW_S),
+)
+"""One of each type."""
