@@ -37,7 +37,9 @@ from plainview_ros.rig_sight.thermal import ThermalSettings
 from plainview_ros.rig_sight.watch import Arrival, CameraWatch
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import alert_message, constant, from_stamp, to_stamp, to_uuid_msg
-from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import run
+from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import BadSampleError, StampGate
 
 CHECK_PERIOD_S = 0.25

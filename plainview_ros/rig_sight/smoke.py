@@ -5,7 +5,8 @@ behind it (Toreyin, Dedeoglu and Cetin 2005), without adding edges of its own; i
 stands still; and its billows move upwards (Yuan 2008). All four must hold for some seconds.
 
 The picture is judged in cells of 8x8 pixels against a background learned per cell. A plume in front of nothing but
-plain sky takes away no texture and is not found until it veils structure. Steam looks the same and is reported.
+plain sky takes away no texture and is not found until it veils structure, nor is smoke that was there at the start.
+Steam looks the same and is reported.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class SmokeSettings:
     """Time constant of everything that must last."""
     memory_s: float = 60.0
     """Time constant of the background."""
-    warm_up_s: float = 15.0
-    """Nothing is reported until the background has been seen for so long."""
+    warm_up_s: float = 4.0
+    """Nothing is reported until the background has been seen for so long; smoke that is there already becomes part of
+    it, so the less the better."""
 
 
 @dataclass(slots=True)
