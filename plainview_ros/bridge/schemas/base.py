@@ -18,6 +18,12 @@ class Schema(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
+def web_name(schema: type[Schema], field: str) -> str:
+    """The JSON name of a schema's field; what is none stays as it is."""
+    known = schema.model_fields.get(field)
+    return field if known is None or known.alias is None else known.alias
+
+
 def iso(stamp_s: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC."""
     return datetime.fromtimestamp(stamp_s, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

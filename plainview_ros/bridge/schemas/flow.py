@@ -10,11 +10,11 @@ from pydantic import Field
 from plainview_ros.bridge.flow_history import Channel, FlowSample, Spread
 from plainview_ros.bridge.gateway import Plain
 from plainview_ros.bridge.journal import Record
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score, lpm
+from plainview_ros.bridge.schemas.base import Instant, Schema, Score, lpm, web_name
 
 Severity = Literal["low", "medium", "high"]
 
-WEB_NAMES: Mapping[str, str] = {
+FIELDS: Mapping[str, str] = {
     "flow_rate": "flow_rate_lpm",
     "pressure": "pressure_pa",
     "temperature": "temperature_c",
@@ -29,11 +29,11 @@ def web_unit(channel: str) -> Callable[[float | None], float | None]:
 
 
 class Metrics(Schema):
-    flow_rate_lpm: float | None = Field(default=None, description="[l/min]", examples=[3300.0])
-    pressure_pa: float | None = Field(default=None, description="[Pa] gauge", examples=[1_210_000.0])
-    temperature_c: float | None = Field(default=None, description="[°C]", examples=[38.4])
-    viscosity: float | None = Field(default=None, description="[Pa s]", examples=[None])
-    timestamp: Instant | None = Field(default=None, description="of the newest value; null while there is none")
+    flow_rate_lpm: float | None = Field(description="[l/min]", examples=[3300.0])
+    pressure_pa: float | None = Field(description="[Pa] gauge", examples=[1_210_000.0])
+    temperature_c: float | None = Field(description="[°C]", examples=[38.4])
+    viscosity: float | None = Field(description="[Pa s]", examples=[None])
+    timestamp: Instant | None = Field(description="of the newest value; null while there is none")
 
     @classmethod
     def of(cls, sample: FlowSample) -> Metrics:
@@ -50,21 +50,23 @@ class CurrentMetrics(Metrics):
     """The newest values however old, and which of them are too old."""
 
     line_id: str = Field(examples=["fl-1"])
-    learning: bool = Field(default=True, description="the detector has not seen enough to judge", examples=[False])
+    learning: bool = Field(description="the detector has not seen enough to judge", examples=[False])
     stale: bool = Field(description="FlowIQ has been silent for too long, or was never heard", examples=[False])
-    stale_values: list[str] = Field(default=[], description="values here older than their deadline")
+    stale_values: list[str] = Field(description="values here older than their deadline")
 
     @classmethod
     def now(cls, line_id: str, state: Plain | None, stale: bool) -> CurrentMetrics:
         channels = {item["channel"]: item for item in state["channels"]} if state else {}
-        known = {name: item for name, item in channels.items() if name in WEB_NAMES and item["stamp"] is not None}
+        known = {name: item for name, item in channels.items() if name in FIELDS and item["stamp"] is not None}
         return cls(
             line_id=line_id,
             learning=state["learning"] if state else True,
             stale=stale,
             stale_values=[_web_name(name) for name, item in channels.items() if item["stale"]],
             timestamp=max((item["stamp"] for item in known.values()), default=None),
-            **{WEB_NAMES[name]: web_unit(name)(item["value"]) for name, item in known.items()},
+            **{
+                field: web_unit(name)(known[name]["value"]) if name in known else None for name, field in FIELDS.items()
+            },
         )
 
 
@@ -74,15 +76,13 @@ class Anomaly(Schema):
     severity: Severity
     detected_at: Instant
     metrics: dict[str, float | None] = Field(description="what deviated", examples=[{"pressurePa": 1_650_000.0}])
-    expected_range: Limits | None = None
-    actual_value: float | None = Field(
-        default=None, description="worst value, in metrics' unit", examples=[1_650_000.0]
-    )
+    expected_range: Limits | None
+    actual_value: float | None = Field(description="worst value, in metrics' unit", examples=[1_650_000.0])
     line_id: str = Field(examples=["fl-1"])
     open: bool = Field(description="not back in the expected range yet", examples=[True])
-    score: float | None = Field(default=None, description="robust standard deviations off", examples=[9.1])
-    confidence: float | None = Field(default=None, examples=[0.97])
-    evidence: str = ""
+    score: float | None = Field(description="robust standard deviations off", examples=[9.1])
+    confidence: float | None = Field(examples=[0.97])
+    evidence: str
 
     @classmethod
     def of(cls, record: Record) -> Anomaly:
@@ -111,29 +111,29 @@ class Limits(Schema):
 
 
 class Stat(Schema):
-    min: float | None = Field(default=None, examples=[3100.0])
-    max: float | None = Field(default=None, examples=[3420.0])
-    avg: float | None = Field(default=None, examples=[3301.5])
+    min: float | None = Field(examples=[3100.0])
+    max: float | None = Field(examples=[3420.0])
+    avg: float | None = Field(examples=[3301.5])
+
+    @classmethod
+    def of(cls, spread: Spread | None, convert: Callable[[float | None], float | None]) -> Stat:
+        low, high, mean = spread or (None, None, None)
+        return cls(min=convert(low), max=convert(high), avg=convert(mean))
 
 
 class Stats(Schema):
     """In the units of Metrics; null where there is no value."""
 
-    flow: Stat = Stat()
-    pressure: Stat = Stat()
-    temperature: Stat = Stat()
+    flow: Stat
+    pressure: Stat
+    temperature: Stat
 
     @classmethod
     def of(cls, spreads: Mapping[Channel, Spread]) -> Stats:
-        stats = {"flow": spreads.get("flow_rate"), "pressure": spreads.get("pressure")}
-        stats["temperature"] = spreads.get("temperature")
-        convert = {"flow": lpm, "pressure": web_unit("pressure"), "temperature": web_unit("temperature")}
         return cls(
-            **{
-                name: Stat(min=convert[name](spread.min), max=convert[name](spread.max), avg=convert[name](spread.avg))
-                for name, spread in stats.items()
-                if spread is not None
-            }
+            flow=Stat.of(spreads.get("flow_rate"), lpm),
+            pressure=Stat.of(spreads.get("pressure"), web_unit("pressure")),
+            temperature=Stat.of(spreads.get("temperature"), web_unit("temperature")),
         )
 
 
@@ -187,5 +187,4 @@ class Prediction(Schema):
 
 def _web_name(channel: str) -> str:
     """The channel as a JSON field of Metrics."""
-    field = Metrics.model_fields.get(WEB_NAMES.get(channel, ""))
-    return channel if field is None or field.alias is None else field.alias
+    return web_name(Metrics, FIELDS.get(channel, channel))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,19 +16,19 @@ Risk = Literal["low", "medium", "high"]
 class Location(Schema):
     latitude: float | None = Field(examples=[58.3989])
     longitude: float | None = Field(examples=[1.7201])
-    section: str | None = Field(default=None, examples=["C-South"])
+    section: str | None = Field(examples=["C-South"])
 
 
 class Leak(Schema):
     id: str = Field(examples=["0d3c1a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
     severity: Literal["minor", "major", "critical"]
     location: Location
-    volume_estimate: float | None = Field(default=None, description="[l] lost since it was detected", examples=[412.5])
+    volume_estimate: float | None = Field(description="[l] lost since it was detected", examples=[412.5])
     detected_at: Instant
     status: Literal["active", "contained", "repaired"]
-    rate_lpm: float | None = Field(default=None, description="[l/min] estimated", examples=[165.0])
-    position_m: float | None = Field(default=None, description="[m] from the inlet of the pipeline", examples=[4950.0])
-    evidence: str = Field(default="", description="why PipelineGuard says so")
+    rate_lpm: float | None = Field(description="[l/min] estimated", examples=[165.0])
+    position_m: float | None = Field(description="[m] from the inlet of the pipeline", examples=[4950.0])
+    evidence: str = Field(description="why PipelineGuard says so")
 
     @classmethod
     def of(cls, record: Record) -> Leak:
@@ -67,8 +67,8 @@ class PipelineHealth(Schema):
     timestamp: Instant = Field(description="when this was so; the time of the answer while nothing was heard yet")
     integrity_score: Score
     active_leaks: int = Field(examples=[0])
-    last_inspection: Instant | None = None
-    maintenance_due: Instant | None = None
+    last_inspection: Instant | None
+    maintenance_due: Instant | None
     estimated_volume_lost: float = Field(description="[l] since PipelineGuard started", examples=[0.0])
     pressure_profile: list[PressureReading]
     stale: bool = Field(examples=[False])
@@ -77,33 +77,34 @@ class PipelineHealth(Schema):
 class Section(Schema):
     section: str = Field(examples=["C-South"])
     active_leaks: list[Leak]
-    risk_level: Risk = Field(description="by the number of active leaks; not low while nobody watches (stale)")
-    last_incident: Leak | None = None
+    risk_level: Risk = Field(description="by number and severity of the leaks; not low while nobody watches (stale)")
+    last_incident: Leak | None
     guard: Literal["learning", "watching", "transient", "blind"] | None = Field(
-        None, description="what PipelineGuard can find there now; null while nothing was heard", examples=["watching"]
+        description="what PipelineGuard can find there now; null while nothing was heard", examples=["watching"]
     )
-    guard_reason: str = Field(default="", description="why it is not watching with full sensitivity")
-    flow_in_lpm: float | None = Field(default=None, examples=[3300.0])
-    flow_out_lpm: float | None = Field(default=None, examples=[3299.0])
-    imbalance_lpm: float | None = Field(default=None, description="line pack is accounted for", examples=[1.2])
-    threshold_lpm: float | None = Field(default=None, description="imbalance that opens a leak now", examples=[60.0])
+    guard_reason: str = Field(description="why it is not watching with full sensitivity")
+    flow_in_lpm: float | None = Field(examples=[3300.0])
+    flow_out_lpm: float | None = Field(examples=[3299.0])
+    imbalance_lpm: float | None = Field(description="line pack is accounted for", examples=[1.2])
+    threshold_lpm: float | None = Field(description="imbalance that opens a leak now", examples=[60.0])
     stale: bool = Field(examples=[False])
 
     @classmethod
     def of(cls, section_id: str, state: Plain | None, stale: bool, active: list[Leak], last: Leak | None) -> Section:
         risk: Risk = state["risk"] if state else "low"
-        known: dict[str, Any] = {}
-        if state is not None:
-            known = {"guard": state["guard"], "guard_reason": state["guard_reason"]}
-            flows = ("flow_in", "flow_out", "imbalance", "threshold")
-            known |= {f"{name}_lpm": lpm(state[f"{name}_m3s"]) for name in flows}
+        known = state or dict.fromkeys(("guard", "flow_in_m3s", "flow_out_m3s", "imbalance_m3s", "threshold_m3s"))
         return cls(
             section=section_id,
             active_leaks=active,
             risk_level="medium" if stale and risk == "low" else risk,
             last_incident=last,
+            guard=known["guard"],
+            guard_reason=state["guard_reason"] if state else "",
+            flow_in_lpm=lpm(known["flow_in_m3s"]),
+            flow_out_lpm=lpm(known["flow_out_m3s"]),
+            imbalance_lpm=lpm(known["imbalance_m3s"]),
+            threshold_lpm=lpm(known["threshold_m3s"]),
             stale=stale,
-            **known,
         )
 
 

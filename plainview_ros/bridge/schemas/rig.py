@@ -25,13 +25,12 @@ class Camera(Schema):
     frame_rate: float = Field(description="[Hz] what the camera can do", examples=[30])
     last_update: Instant | None = Field(description="stamp of its last frame; null: none yet")
     kind: assets.CameraKind
-    measured_rate: float | None = Field(default=None, description="[Hz]", examples=[14.8])
-    faults: list[str] = Field(default=[], description="low_rate, frozen, black, undecodable", examples=[[]])
+    measured_rate: float | None = Field(description="[Hz]", examples=[14.8])
+    faults: list[str] = Field(description="low_rate, frozen, black, undecodable", examples=[[]])
     stale: bool = Field(description="RigSight has been silent for too long, or was never heard", examples=[False])
 
     @classmethod
     def of(cls, camera: assets.Camera, state: Plain | None, stale: bool) -> Camera:
-        seen = {} if state is None else {"measured_rate": state["rate_hz"], "faults": state["faults"]}
         return cls(
             id=camera.id,
             name=camera.name,
@@ -41,8 +40,9 @@ class Camera(Schema):
             frame_rate=camera.frame_rate_hz,
             last_update=state["last_frame"] if state else None,
             kind=camera.kind,
+            measured_rate=state["rate_hz"] if state else None,
+            faults=state["faults"] if state else [],
             stale=stale,
-            **seen,
         )
 
 
@@ -63,8 +63,8 @@ class Detection(Schema):
     timestamp: Instant = Field(description="when it was first seen")
     region: Region
     open: bool = Field(description="still seen", examples=[True])
-    temperature_c: float | None = Field(default=None, description="[°C] hottest pixel, if thermal", examples=[96.5])
-    evidence: str = ""
+    temperature_c: float | None = Field(description="[°C] hottest pixel, if thermal", examples=[96.5])
+    evidence: str
 
     @classmethod
     def of(cls, record: Record) -> Detection:

@@ -8,16 +8,12 @@ from pydantic import Field
 
 from plainview_ros import assets
 from plainview_ros.bridge.gateway import Plain
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score, midnight_s
+from plainview_ros.bridge.schemas.base import Instant, Schema, Score, midnight_s, web_name
 
 Status = Literal["ok", "warning", "offline", "maintenance"]
 
-WEB_NAMES = {
-    "position": "position",
-    "torque_nm": "torqueNm",
-    "temperature_c": "temperature",
-    "pressure_pa": "pressurePa",
-}
+FIELDS = {"temperature_c": "temperature"}
+"""Fields that are named differently in ``ValveState`` and here."""
 
 
 class ValveReading(Schema):
@@ -28,13 +24,13 @@ class ValveReading(Schema):
     """
 
     status: Status
-    last_torque_nm: float | None = Field(default=None, description="[N m] peak of the last stroke", examples=[181.4])
-    last_actuation_time: Instant | None = None
-    temperature: float | None = Field(default=None, description="[°C]", examples=[41.2])
-    pressure_pa: float | None = Field(default=None, description="[Pa] gauge", examples=[2_140_000.0])
-    estimated_maintenance: Instant | None = None
+    last_torque_nm: float | None = Field(description="[N m] peak of the last stroke", examples=[181.4])
+    last_actuation_time: Instant | None
+    temperature: float | None = Field(description="[°C]", examples=[41.2])
+    pressure_pa: float | None = Field(description="[Pa] gauge", examples=[2_140_000.0])
+    estimated_maintenance: Instant | None
     stale: bool = Field(description="ValveOps has been silent for too long, or was never heard", examples=[False])
-    stale_values: list[str] = Field(default=[], description="measured values here that are older than their deadline")
+    stale_values: list[str] = Field(description="measured values here that are older than their deadline")
 
 
 class ValveName(Schema):
@@ -43,14 +39,20 @@ class ValveName(Schema):
 
 
 class Valve(ValveReading, ValveName):
-    position: float | None = Field(default=None, description="0 closed, 1 open", examples=[1.0])
-    torque_nm: float | None = Field(default=None, description="[N m] at the stem now", examples=[0.0])
-    moving: bool = False
+    position: float | None = Field(description="0 closed, 1 open", examples=[1.0])
+    torque_nm: float | None = Field(description="[N m] at the stem now", examples=[0.0])
+    moving: bool
 
     @classmethod
     def of(cls, valve: assets.Valve, state: Plain | None, stale: bool) -> Valve:
-        more: dict[str, Any] = {} if state is None else {key: state[key] for key in ("position", "torque_nm", "moving")}
-        return cls(id=valve.id, name=valve.name, **_reading(valve, state, stale), **more)
+        return cls(
+            id=valve.id,
+            name=valve.name,
+            **_reading(valve, state, stale),
+            position=state["position"] if state else None,
+            torque_nm=state["torque_nm"] if state else None,
+            moving=state["moving"] if state else False,
+        )
 
 
 class Thresholds(Schema):
@@ -98,12 +100,18 @@ class Actuation(Schema):
 
 
 def _reading(valve: assets.Valve, state: Plain | None, stale: bool) -> dict[str, Any]:
+    """The fields of ``ValveReading``."""
     if state is None:
-        return {"status": "warning", "stale": True, "estimated_maintenance": midnight_s(valve.estimated_maintenance)}
+        return dict.fromkeys(ValveReading.model_fields) | {
+            "status": "warning",
+            "estimated_maintenance": midnight_s(valve.estimated_maintenance),
+            "stale": True,
+            "stale_values": [],
+        }
     return {
         "status": "warning" if stale and state["status"] == "ok" else state["status"],
         "stale": stale,
-        "stale_values": [WEB_NAMES.get(name, name) for name in state["stale"]],
+        "stale_values": [web_name(Valve, FIELDS.get(name, name)) for name in state["stale"]],
         "last_torque_nm": state["last_torque_nm"],
         "last_actuation_time": state["last_actuation"],
         "temperature": state["temperature_c"],
