@@ -23,7 +23,7 @@ from plainview_ros.bridge.gateway import Gateway, RosSide
 from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.mission_player import MissionPlayer
-from plainview_ros.bridge.routes import core, flow, incidents, missions, pipeline, rig, ros2, valves
+from plainview_ros.bridge.routes import cameras, core, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.state import State
 from plainview_ros.bridge.streams import Seats, closed_at_signal
@@ -36,7 +36,7 @@ ROUTERS = (
     valves.router,
     pipeline.router,
     flow.router,
-    rig.router,
+    cameras.router,
     incidents.router,
     missions.router,
     ros2.router,

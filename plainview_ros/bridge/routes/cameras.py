@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from plainview_ros import assets
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.problems import Problem, answers, not_found
-from plainview_ros.bridge.schemas.rig import (
+from plainview_ros.bridge.schemas.cameras import (
     Camera,
     CameraDetail,
     Cameras,
