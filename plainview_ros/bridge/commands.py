@@ -5,25 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.gateway import Plain
 
 T = TypeVar("T")
-
-
-class CommandError(Exception):
-    """A command that did not succeed.
-
-    Args:
-        status: HTTP status: 4xx when refused, 503 when nobody there answers, 504 when the answer did not come in time.
-        code: short name for programs.
-        detail: one sentence for the operator.
-    """
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
 
 
 REFUSALS: dict[str, tuple[int, str]] = {
@@ -39,22 +24,22 @@ REFUSALS: dict[str, tuple[int, str]] = {
 """HTTP status and code of what a command can be refused for; any other name is a failure of the command (502)."""
 
 
-def refusal(error_name: str, detail: str) -> CommandError:
+def refusal(error_name: str, detail: str) -> BridgeError:
     """The error for what became of a command, named as ``ros.clients.Tell`` says."""
     status, code = REFUSALS.get(error_name, (502, error_name))
-    return CommandError(status, code, detail or error_name.replace("_", " "))
+    return BridgeError(status, code, detail or error_name.replace("_", " "))
 
 
 def other_end(valve_id: str, state: Plain | None, stale: bool) -> float:
     """Target of a stroke nobody gave one for: the end position the valve is farther from.
 
     Raises:
-        CommandError: 409 when the position is not known now; a valve is not sent anywhere on an old one.
+        BridgeError: 409 when the position is not known now; a valve is not sent anywhere on an old one.
     """
     position = None if state is None or stale or "position" in state["stale"] else state["position"]
     if position is None:
         detail = f"the present position of {valve_id} is not known, so there is no other end: give a targetPosition"
-        raise CommandError(409, "no_position", detail)
+        raise BridgeError(409, "no_position", detail)
     return 0.0 if position >= 0.5 else 1.0
 
 
@@ -63,4 +48,4 @@ async def answered(answer: asyncio.Future[T], timeout_s: float, who: str) -> T:
     try:
         return await asyncio.wait_for(answer, timeout_s)
     except asyncio.TimeoutError:
-        raise CommandError(504, "ros_timeout", f"{who} did not answer within {timeout_s:g} s") from None
+        raise BridgeError(504, "ros_timeout", f"{who} did not answer within {timeout_s:g} s") from None

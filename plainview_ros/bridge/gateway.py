@@ -55,10 +55,10 @@ class Gateway(Protocol):
         """Seconds since the ROS executor last ran a callback; above a few, it hangs or has ended."""
 
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
-        """Start a stroke; the actuation's id as soon as the valve moves. Raises ``commands.CommandError``."""
+        """Start a stroke; the actuation's id as soon as the valve moves. Raises ``errors.BridgeError``."""
 
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
-        """Mark a leak as repaired; the leak as it is now. Raises ``commands.CommandError``."""
+        """Mark a leak as repaired; the leak as it is now. Raises ``errors.BridgeError``."""
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         """Subscribe to a topic of compressed images; call what is returned to stop."""
@@ -66,7 +66,7 @@ class Gateway(Protocol):
     async def on_ros_side(self, work: Callable[[Any], T]) -> T:
         """Result of ``work(node)``, run on the ROS executor's thread, where alone rclpy may be touched.
 
-        Raises ``commands.CommandError`` (``ros_timeout``) when the executor does not get to it.
+        Raises ``errors.BridgeError`` (``ros_timeout``) when the executor does not get to it.
         """
 
 

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-from plainview_ros.bridge.commands import CommandError
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, Received
 from plainview_ros.bridge.graph import Difference, NodeBook, NodeView
@@ -31,7 +31,7 @@ class GraphWatch:
         while True:
             try:
                 seen: list[GraphNode] = await self._gateway.on_ros_side(lambda node: node.graph_nodes())
-            except CommandError:
+            except BridgeError:
                 continue
             self._announce(self.book.look(seen, self._gateway.now_s(), monotonic()))
             await asyncio.sleep(PERIOD_S)

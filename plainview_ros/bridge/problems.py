@@ -11,30 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from plainview_ros.bridge.commands import CommandError
-from plainview_ros.bridge.schemas.core import Problem as ProblemDocument
+from plainview_ros.bridge.errors import BridgeError
+from plainview_ros.bridge.schemas.core import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 1_000_000
 
-
-class Problem(HTTPException):
-    """Raise it in a route: the answer is a problem document with this status.
-
-    Args:
-        status: HTTP status.
-        code: short name for programs, also ``error`` of the first Plainview, e.g. ``not_found``.
-        detail: one sentence that names what was wrong.
-    """
-
-    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(status, detail, headers)
-        self.code = code
-
-
-def not_found(kind: str, asset_id: str) -> Problem:
-    """For an id that nothing has."""
-    return Problem(404, "not_found", f"no {kind} has the id {asset_id[:100]!r}")
+CODES = {413: "body_too_large"}
+"""Short names of what the framework refuses, where they are not those of HTTP."""
 
 
 def document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -75,7 +59,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
-        code = error.code if isinstance(error, Problem) else phrase.lower().replace(" ", "_")
+        code = CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
         return answer(document(error.status_code, code, error.detail), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
@@ -84,9 +68,10 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
         return answer(document(422, "invalid_request", detail, errors=fields[:50]))
 
-    @app.exception_handler(CommandError)
-    async def command_error(_request: Request, error: CommandError) -> JSONResponse:
-        return answer(document(error.status, error.code, error.detail))
+    @app.exception_handler(BridgeError)
+    async def bridge_error(_request: Request, error: BridgeError) -> JSONResponse:
+        headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return answer(document(error.status, error.code, error.detail), headers)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, _error: Exception) -> JSONResponse:
@@ -101,7 +86,7 @@ def _declare_media_type(openapi: dict[str, Any]) -> None:
         for response in operation["responses"].values():
             content = response.get("content", {})
             for media_type, body in list(content.items()):
-                if body.get("schema", {}).get("$ref", "").endswith("/Problem"):
+                if body.get("schema", {}).get("$ref", "").endswith("/ProblemDocument"):
                     content[MEDIA_TYPE] = content.pop(media_type)
 
 
@@ -137,7 +122,7 @@ class BodyLimit:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MAX_BODY_BYTES:
-                raise Problem(413, "body_too_large", self._document()["detail"])
+                raise HTTPException(413, self._document()["detail"])  # the one that FastAPI lets through
             return message
 
         await self._app(scope, counted, send)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from starlette.types import Receive, Send
 
-from plainview_ros.bridge.problems import Problem
+from plainview_ros.bridge.errors import BridgeError
 
 
 class Seats:
@@ -24,10 +24,10 @@ class Seats:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Hold a seat. Raises ``Problem`` (503) when all are taken."""
+        """Hold a seat. Raises ``BridgeError`` (503) when all are taken."""
         if self.taken >= self._limit:
             detail = f"{self._limit} {self._kind} are open, no more are served"
-            raise Problem(503, "too_many_streams", detail, {"Retry-After": "10"})
+            raise BridgeError(503, "too_many_streams", detail, retry_after_s=10)
         self.taken += 1
         try:
             yield

@@ -9,9 +9,9 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway
-from plainview_ros.bridge.problems import Problem
 from plainview_ros.bridge.schemas.events import Ros2Telemetry
 
 MAX_SUBSCRIPTIONS = 50
@@ -50,21 +50,20 @@ class Telemetry:
         """From now on every message of the node on the topic is an event; asking twice changes nothing.
 
         Raises:
-            Problem: too many subscriptions (409); the topic cannot be listened to (422).
-            CommandError: ROS did not answer.
+            BridgeError: too many subscriptions (409); the topic cannot be listened to (422); ROS did not answer (504).
         """
         if node_id in self._wanted.get(topic, ()):
             return
         if sum(map(len, self._wanted.values())) >= MAX_SUBSCRIPTIONS:
             detail = f"{MAX_SUBSCRIPTIONS} subscriptions are taken, end one with /ros2/unsubscribe"
-            raise Problem(409, "too_many_subscriptions", detail)
+            raise BridgeError(409, "too_many_subscriptions", detail)
         self._wanted.setdefault(topic, set()).add(node_id)
         try:
             await self._gateway.on_ros_side(lambda node: node.listen(topic, partial(self._take, topic)))
         except BaseException as error:
             self._forget(node_id, topic)
             if isinstance(error, ValueError):
-                raise Problem(422, "not_subscribable", str(error)) from None
+                raise BridgeError(422, "not_subscribable", str(error)) from None
             raise
 
     async def unsubscribe(self, node_id: str, topic: str) -> bool:

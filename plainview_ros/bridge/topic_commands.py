@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Literal
 
-from plainview_ros.bridge.commands import CommandError
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.gateway import Gateway
 from plainview_ros.bridge.graph import NodeView
 
@@ -59,12 +59,12 @@ class TopicCommands:
         """Publish one message; ``sent`` when at least one subscriber was connected.
 
         Raises:
-            CommandError: the topic is not allowed (403), ``params`` make no message of its type (422), or ROS did not
+            BridgeError: the topic is not allowed (403), ``params`` make no message of its type (422), or ROS did not
                 answer (504; the command is kept as ``timeout``).
         """
         if topic not in self._allowed:
             detail = f"{topic} is not among the bridge's command_topics: nothing was published"
-            raise CommandError(403, "topic_not_allowed", detail)
+            raise BridgeError(403, "topic_not_allowed", detail)
         command = TopicCommand(str(uuid.uuid4()), node.id, topic, priority, self._gateway.now_s())
         if topic not in node.subscribes:
             return self._keep(replace(command, status="failed", error=f"{node.id} does not subscribe to {topic}"))
@@ -73,8 +73,8 @@ class TopicCommands:
             sent = await self._publish(topic, params, timeout_s)
         except ValueError as error:
             self._keep(replace(command, status="failed", error=str(error)))
-            raise CommandError(422, "bad_params", str(error)) from None
-        except CommandError as error:
+            raise BridgeError(422, "bad_params", str(error)) from None
+        except BridgeError as error:
             self._keep(replace(command, status="timeout", error=error.detail))
             raise
         if sent:

@@ -14,7 +14,8 @@ from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
-from plainview_ros.bridge.commands import CommandError, refusal
+from plainview_ros.bridge.commands import refusal
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
@@ -179,7 +180,7 @@ def test_refusal_of_valve_ops_reads_as_a_problem(fake: FakeBridge, name: str, st
 
 @pytest.mark.parametrize(("status", "code"), [(503, "ros_unavailable"), (504, "ros_timeout")])
 def test_ros_that_is_away_or_silent_is_told(fake: FakeBridge, status: int, code: str) -> None:
-    fake.gateway.refusal = CommandError(status, code, "ValveOps did not answer")
+    fake.gateway.refusal = BridgeError(status, code, "ValveOps did not answer")
     response = fake.post("/valves/v-101/actuate", json={"targetPosition": 0})
     assert (response.status_code, response.json()["error"]) == (status, code)
 

@@ -12,9 +12,9 @@ import pytest
 from bridge_messages import said
 from plainview_ros.assets import Rig
 from plainview_ros.bridge import video as video_module
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Frame
-from plainview_ros.bridge.problems import Problem
 from plainview_ros.bridge.sse import frames
 from plainview_ros.bridge.streams import Seats, respond
 from plainview_ros.bridge.video import Video, media_type
@@ -120,9 +120,9 @@ def test_defect_in_a_stream_is_not_swallowed() -> None:
 def test_one_seat_too_many_is_refused_until_one_is_free() -> None:
     seats = Seats("event streams", 1)
     with seats.take():
-        with pytest.raises(Problem, match="1 event streams are open") as refused, seats.take():
+        with pytest.raises(BridgeError, match="1 event streams are open") as refused, seats.take():
             pass
-        assert refused.value.status_code == 503
+        assert refused.value.status == 503
         assert seats.taken == 1
     with seats.take():
         assert seats.taken == 1

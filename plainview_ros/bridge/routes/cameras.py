@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from plainview_ros import assets
 from plainview_ros.bridge.context import Bridge, BridgeDep
-from plainview_ros.bridge.problems import Problem, answers, not_found
+from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.cameras import (
     Camera,
     CameraDetail,
@@ -97,7 +98,7 @@ async def snapshot(bridge: BridgeDep, camera: CameraDep) -> Response:
                 frame = await asyncio.wait_for(anext(frames), bridge.settings.command_timeout_s)
             except (asyncio.TimeoutError, StopAsyncIteration):
                 detail = f"no picture came on {topic_of(camera)} within {bridge.settings.command_timeout_s:g} s"
-                raise Problem(504, "no_frame", detail) from None
+                raise BridgeError(504, "no_frame", detail) from None
     return Response(frame.data, media_type=frame.media_type, headers={"Cache-Control": "no-store"})
 
 

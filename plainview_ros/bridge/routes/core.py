@@ -10,8 +10,9 @@ from fastapi.responses import RedirectResponse
 from plainview_ros import __version__
 from plainview_ros.bridge import health
 from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventId, encode_frame
-from plainview_ros.bridge.problems import Problem, answers
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.core import About, Health, Module
 from plainview_ros.bridge.schemas.events import EXAMPLES, AnyEvent
 from plainview_ros.bridge.sse import EventStream
@@ -69,5 +70,5 @@ async def events(bridge: BridgeDep, last_event_id: Annotated[str | None, Header(
     try:
         after = EventId.parse(last_event_id) if last_event_id else None
     except ValueError as error:
-        raise Problem(400, "bad_event_id", f"Last-Event-ID: {error}") from None
+        raise BridgeError(400, "bad_event_id", f"Last-Event-ID: {error}") from None
     return EventStream(bridge.log, after, bridge.event_seats, bridge.settings.send_timeout_s)

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
+from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.flow_history import FlowSample, spreads
-from plainview_ros.bridge.problems import Problem, answers, not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.base import iso, lpm
 from plainview_ros.bridge.schemas.flow import (
     Anomaly,
@@ -120,7 +121,7 @@ async def range_(
     end_s = _seconds(end) if end else bridge.gateway.now_s()
     start_s = _seconds(start) if start else end_s - HOUR_S
     if start_s > end_s:
-        raise Problem(422, "invalid_request", "start: expected a time before end")
+        raise BridgeError(422, "invalid_request", "start: expected a time before end")
     samples = bridge.state.flow.between(line, start_s, end_s)
     return FlowRange(
         metrics=[Metrics.of(sample) for sample in samples],

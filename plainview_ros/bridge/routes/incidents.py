@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
-from plainview_ros.bridge.problems import Problem, not_found
+from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.schemas.incidents import (
     Incident,
     Incidents,
@@ -79,4 +79,4 @@ async def update_incident(bridge: BridgeDep, incident_id: str, change: IncidentU
         update = domain.Update(change.status, change.root_cause, change.resolution)
         return Incident.of(bridge.incidents.update(incident_id, update, bridge.gateway.now_s()))
     except domain.TransitionError as error:
-        raise Problem(409, "illegal_transition", str(error)) from None
+        raise BridgeError(409, "illegal_transition", str(error)) from None

@@ -9,7 +9,7 @@ from typing import TypeVar
 from fastapi import APIRouter
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
-from plainview_ros.bridge.problems import Problem, not_found
+from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.schemas.missions import (
     ActiveMission,
     Branch,
@@ -35,9 +35,9 @@ def command(bridge: Bridge, mission_id: str, act: Callable[[Executor, float, flo
     except KeyError:
         raise not_found("mission", mission_id) from None
     except StateError as error:
-        raise Problem(409, "illegal_state", str(error)) from None
+        raise BridgeError(409, "illegal_state", str(error)) from None
     except ValueError as error:
-        raise Problem(422, "invalid_request", str(error)) from None
+        raise BridgeError(422, "invalid_request", str(error)) from None
 
 
 @router.get("")

@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from plainview_ros.bridge.context import BridgeDep, ClientDep
+from plainview_ros.bridge.errors import not_found
 from plainview_ros.bridge.journal import Record
-from plainview_ros.bridge.problems import answers, not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.base import litres, midnight_s
 from plainview_ros.bridge.schemas.pipeline import (
     Leak,

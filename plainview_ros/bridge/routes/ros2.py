@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
+from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.graph import NodeView, TakenError
-from plainview_ros.bridge.problems import Problem, not_found
 from plainview_ros.bridge.schemas.ros2 import (
     Agent,
     Answer,
@@ -67,7 +67,7 @@ async def register(bridge: BridgeDep, agent: Agent) -> Registered:
     try:
         bridge.graph.register(view)
     except TakenError as error:
-        raise Problem(409, "not_registered", str(error)) from None
+        raise BridgeError(409, "not_registered", str(error)) from None
     return Registered(node_id=view.id, deadline_sec=agent.deadline_sec)
 
 
@@ -80,7 +80,7 @@ async def node(bridge: BridgeDep, node_id: str) -> Node:
 async def subscribe(bridge: BridgeDep, wanted: Subscription) -> Answer:
     view = find(bridge, wanted.node_id)
     if wanted.topic not in view.publishes or view.is_agent:
-        raise Problem(422, "not_published", f"{view.id} does not publish {wanted.topic} on this ROS graph")
+        raise BridgeError(422, "not_published", f"{view.id} does not publish {wanted.topic} on this ROS graph")
     await bridge.telemetry.subscribe(view.id, wanted.topic)
     return Answer(message=f"subscribed to {wanted.topic} of {view.id}")
 
@@ -88,7 +88,7 @@ async def subscribe(bridge: BridgeDep, wanted: Subscription) -> Answer:
 @router.post("/unsubscribe")
 async def unsubscribe(bridge: BridgeDep, unwanted: Subscription) -> Answer:
     if not await bridge.telemetry.unsubscribe(unwanted.node_id, unwanted.topic):
-        raise Problem(404, "not_found", f"there is no subscription to {unwanted.topic} of {unwanted.node_id}")
+        raise BridgeError(404, "not_found", f"there is no subscription to {unwanted.topic} of {unwanted.node_id}")
     return Answer(message=f"unsubscribed from {unwanted.topic} of {unwanted.node_id}")
 
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Body, Depends
 from plainview_ros import assets
 from plainview_ros.bridge.commands import other_end
 from plainview_ros.bridge.context import BridgeDep, ClientDep
-from plainview_ros.bridge.problems import answers, not_found
+from plainview_ros.bridge.errors import not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.valves import ActuateRequest, Actuation, Valve, ValveHealth
 from plainview_ros.ros.topics import VALVES_STATE
 

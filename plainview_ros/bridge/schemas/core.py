@@ -36,7 +36,7 @@ class Module(Schema):
     status: Condition = Field(description="degraded: its last snapshot is stale; down: none was ever received")
 
 
-class Problem(Schema):
+class ProblemDocument(Schema):
     """RFC 9457, with `ok` and `error` for clients of the first Plainview."""
 
     type: str = "about:blank"
