@@ -19,7 +19,7 @@ from plainview_ros.system import ARGUMENTS, MEMBERS, Member
 def up(options: argparse.Namespace) -> int:
     """Compose the whole system in this process."""
     # Here and below, ROS is imported only by the commands that need it: it is slow, and `check` runs without.
-    from plainview_ros.ros.node import Spinner, ros_arguments, ros_process
+    from plainview_ros.ros.process import Spinner, ros_arguments, ros_process
 
     settings: dict[str, object] = {"use_sim_time": options.use_sim_time}
     settings["simulator:use_sim_time"] = False  # it is the clock and does not follow it
@@ -59,7 +59,7 @@ def check(options: argparse.Namespace) -> int:
 def replay(options: argparse.Namespace) -> int:
     """Publish a recording (CSV file or MCAP bag) on the instrument topics."""
     from plainview_ros.recording.node import replay as play
-    from plainview_ros.ros.node import ros_arguments
+    from plainview_ros.ros.process import ros_arguments
 
     arguments = ros_arguments(namespace=options.namespace, settings={"rig": options.rig} if options.rig else None)
     return play(
@@ -84,7 +84,7 @@ def faults(options: argparse.Namespace) -> int:
 
 def inject(options: argparse.Namespace) -> int:
     """Make the running simulated plant misbehave."""
-    from plainview_ros.ros.node import ros_arguments
+    from plainview_ros.ros.process import ros_arguments
     from plainview_ros.simulator.faults import Fault
     from plainview_ros.simulator.node import inject as send
 
@@ -96,7 +96,7 @@ def inject(options: argparse.Namespace) -> int:
 
 def clear(options: argparse.Namespace) -> int:
     """End injected faults."""
-    from plainview_ros.ros.node import ros_arguments
+    from plainview_ros.ros.process import ros_arguments
     from plainview_ros.simulator.node import clear as send
 
     print(f"cleared {send(options.fault, ros_arguments(namespace=options.namespace))}")

@@ -47,7 +47,9 @@ from plainview_ros.ros.clients import CallClient, GoalClient
 from plainview_ros.ros.conversions import from_stamp, to_plain, to_uuid_msg
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import GraphNode, graph_nodes
-from plainview_ros.ros.node import Health, ModuleNode, Setting, Spinner, ros_arguments, ros_process
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import Spinner, ros_arguments, ros_process
+from plainview_ros.ros.settings import Setting
 from plainview_ros.share import share_file
 from plainview_ros.srv import ResolveLeak
 

@@ -16,7 +16,9 @@ from plainview_ros.msg import ChannelState, FlowAnomaly, FlowLineState, FlowStat
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import alert_message, constant, to_stamp, to_uuid_msg
 from plainview_ros.ros.instruments import InstrumentFeed
-from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import run
+from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
 
 STATE_PERIOD_S = 1.0

@@ -24,7 +24,9 @@ from plainview_ros.recording.routing import Route
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import to_stamp
 from plainview_ros.ros.instruments import InstrumentOutput
-from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import run
+from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
 
 STEP_S = 0.01
@@ -151,7 +153,7 @@ def replay(
         rate: multiple of the recorded pace.
         loop: begin again at the end.
         publish_clock: keep the recorded intervals in the stamps and publish ``/clock``.
-        arguments: command line for ROS, see :func:`plainview_ros.ros.node.ros_arguments`.
+        arguments: command line for ROS, see :func:`plainview_ros.ros.process.ros_arguments`.
 
     Returns:
         Exit code: 0 after the last reading, 1 when the recording, the map or the rig cannot be used.

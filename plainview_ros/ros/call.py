@@ -17,7 +17,7 @@ def call(service_type: Any, name: str, request: Any, arguments: list[str] | None
     """Response of a service, from a node that lives for this call alone.
 
     Args:
-        arguments: command line for ROS, see :func:`plainview_ros.ros.node.ros_arguments`.
+        arguments: command line for ROS, see :func:`plainview_ros.ros.process.ros_arguments`.
 
     Raises:
         NoAnswerError: when there is no response within five seconds.

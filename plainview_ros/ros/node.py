@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
 from time import monotonic
 from typing import Any, Literal, TypeVar
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
 
 from plainview_ros.assets import Rig, RigError, load_rig
 from plainview_ros.ros import topics
+from plainview_ros.ros.refusals import Refusals
+from plainview_ros.ros.settings import Setting
 from plainview_ros.share import share_file
 
 MessageT = TypeVar("MessageT")
 
 DEFECT_CODE = 65535
 """``error_code`` of a service whose handler failed: none of its own codes."""
-
-LOG_EVERY_S = 10.0
-"""The same subject is complained about once in this time; every complaint is counted."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A ROS parameter: ``ros2 param describe`` shows description, unit and bounds."""
-
-    name: str
-    default: Any
-    description: str
-    low: float | None = None
-    high: float | None = None
-
-    def descriptor(self) -> ParameterDescriptor:
-        descriptor = ParameterDescriptor(description=self.description)
-        if self.low is not None and self.high is not None:
-            if isinstance(self.default, float):
-                descriptor.floating_point_range = [FloatingPointRange(from_value=self.low, to_value=self.high)]
-            else:
-                descriptor.integer_range = [IntegerRange(from_value=int(self.low), to_value=int(self.high), step=1)]
-        return descriptor
 
 
 @dataclass
@@ -72,33 +41,6 @@ class Health:
 
 
 LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
-
-
-class Refusals:
-    """Counts refused input and decides which refusals are worth a line in the log."""
-
-    MAX_SUBJECTS = 1000
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.last = ""
-        self._last_at = -float("inf")
-        self._logged_at: dict[str, float] = {}
-
-    def add(self, subject: str, reason: str, monotonic_s: float) -> bool:
-        """Record one refusal; True when it should be logged."""
-        self.count += 1
-        self.last = reason
-        self._last_at = monotonic_s
-        if monotonic_s - self._logged_at.get(subject, -float("inf")) < LOG_EVERY_S:
-            return False
-        if len(self._logged_at) >= self.MAX_SUBJECTS:
-            self._logged_at.clear()
-        self._logged_at[subject] = monotonic_s
-        return True
-
-    def recent(self, monotonic_s: float) -> bool:
-        return monotonic_s - self._last_at < LOG_EVERY_S
 
 
 class ModuleNode(LifecycleNode):  # type: ignore[misc]
@@ -264,7 +206,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._undo.append(undo)
 
     def finish(self, exit_code: int = 0) -> None:
-        """End the process that :func:`run` runs this node in: it has nothing more to do."""
+        """End the process that :func:`plainview_ros.ros.process.run` runs this node in: it has nothing more to do."""
         self.exit_code = exit_code
 
     def refuse(self, subject: str, reason: str) -> None:
@@ -405,110 +347,3 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             for health in (inputs, *self.health())
         ]
         return array
-
-
-NodeFactory = Callable[[], ModuleNode]
-
-
-def _prepare_middleware() -> None:
-    """Give Fast DDS room for camera images (config/fastdds.xml says why), unless the user has profiles of their own."""
-    until_jazzy, since_kilted = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
-    if until_jazzy not in os.environ and since_kilted not in os.environ:
-        old = os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
-        os.environ[until_jazzy if old else since_kilted] = str(share_file("config/fastdds.xml"))
-
-
-def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
-    """Run one node in its own process until SIGINT, SIGTERM or :meth:`ModuleNode.finish`.
-
-    Returns:
-        The exit code: 1 when the node could not start, else the one it finished with, else 0.
-    """
-    _prepare_middleware()
-    rclpy.init(args=arguments)
-    node: ModuleNode | None = None
-    try:
-        node = factory()
-        if not node.start():
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while rclpy.ok() and node.exit_code is None:
-            executor.spin_once()
-        return node.exit_code or 0
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
-class Spinner:
-    """Spins one node on its own executor in its own thread, for processes whose main thread has other work.
-
-    A process that ends while an executor thread spins aborts, so :meth:`stop` must be called: it ends the spinning,
-    joins the thread, shuts the executor down and destroys the node. In this order: ``Executor.shutdown`` does not wait
-    for a thread that spins, and takes from it what it waits on.
-    """
-
-    def __init__(self, node: ModuleNode) -> None:
-        self.node = node
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(node)
-        self._stopped: Future[None] = Future()
-        self._thread = Thread(target=self._spin, name=f"{node.get_name()} executor")
-
-    def start(self) -> bool:
-        """Start the node and spin it; False (and no thread) when it could not start."""
-        if not self.node.start():
-            return False
-        self._thread.start()
-        return True
-
-    def stop(self) -> None:
-        """Stop spinning, wait for the callback that runs, destroy the node."""
-        self._stopped.set_result(None)
-        if self._thread.is_alive():
-            self._thread.join()
-        self._executor.shutdown()
-        self.node.destroy_node()
-
-    def _spin(self) -> None:
-        with suppress(ExternalShutdownException):
-            self._executor.spin_until_future_complete(self._stopped)
-
-
-@contextmanager
-def ros_process(arguments: list[str] | None = None) -> Iterator[None]:
-    """ROS for a process whose signals somebody else handles (uvicorn); shut down at exit, after all spinners."""
-    _prepare_middleware()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
-
-
-def ros_arguments(
-    *,
-    params: str | Path | None = None,
-    namespace: str = "",
-    log_level: str = "",
-    settings: dict[str, object] | None = None,
-) -> list[str]:
-    """Command line that gives the nodes of this process a parameter file, a namespace, a log level and settings."""
-    arguments = ["--ros-args"]
-    if params:
-        arguments += ["--params-file", str(params)]
-    if namespace:
-        arguments += ["-r", f"__ns:=/{namespace.strip('/')}"]
-    if log_level:
-        arguments += ["--log-level", log_level]
-    for name, value in (settings or {}).items():
-        arguments += ["-p", f"{name}:={value}"]
-    return arguments

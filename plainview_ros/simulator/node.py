@@ -15,7 +15,9 @@ from plainview_ros.ros import qos, topics
 from plainview_ros.ros.call import call
 from plainview_ros.ros.conversions import NANOSECONDS, to_stamp
 from plainview_ros.ros.instruments import InstrumentOutput
-from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import run
+from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
 from plainview_ros.simulator.camera_crew import CameraCrew, Frame
 from plainview_ros.simulator.faults import Fault, FaultError

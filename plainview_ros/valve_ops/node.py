@@ -35,7 +35,9 @@ from plainview_ros.ros.conversions import (
     to_uuid_msg,
 )
 from plainview_ros.ros.instruments import InstrumentFeed
-from plainview_ros.ros.node import Health, ModuleNode, Setting, run
+from plainview_ros.ros.node import Health, ModuleNode
+from plainview_ros.ros.process import run
+from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
 from plainview_ros.valve_ops.fleet import Fleet
 from plainview_ros.valve_ops.joints import read_joints

@@ -11,6 +11,8 @@ from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from plainview_ros.action import ActuateValve
+from plainview_ros.srv import ClearFault
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 from rclpy.parameter import Parameter
@@ -18,10 +20,10 @@ from rclpy.task import Future
 from std_msgs.msg import String
 
 from graph import DEADLINE_S, Graph, Inbox
-from plainview_ros.action import ActuateValve
 from plainview_ros.ros import qos, topics
-from plainview_ros.ros.node import DEFECT_CODE, Health, ModuleNode, Setting, Spinner
-from plainview_ros.srv import ClearFault
+from plainview_ros.ros.node import DEFECT_CODE, Health, ModuleNode
+from plainview_ros.ros.process import Spinner
+from plainview_ros.ros.settings import Setting
 
 DEFECT = ActuateValve.Result.DEFECT
 
