@@ -194,8 +194,8 @@ def leak_message(leak: Leak) -> LeakMsg:
         latitude=leak.latitude,
         longitude=leak.longitude,
         detected_at=to_stamp(leak.detected_at_s),
-        statistic=leak.statistic_m3,
-        threshold=leak.threshold_m3,
+        statistic_m3=leak.statistic_m3,
+        threshold_m3=leak.threshold_m3,
         window_s=leak.window_s,
         evidence=leak.evidence,
     )

@@ -122,13 +122,14 @@ class PipelineGuard:
         )
 
     def _section_now(self, section: Section, leaks: list[Leak], is_stale: Callable[[str], bool]) -> SectionNow:
-        active = sum(leak.section == section.id and leak.status == "active" for leak in leaks)
+        of_section = [leak for leak in leaks if leak.section == section.id]
+        active = sum(leak.status == "active" for leak in of_section)
         flow_in, flow_out = (
             math.nan if is_stale(tag) else self._value(tag)
             for tag in (section.inlet.flow_rate, section.outlet.flow_rate)
         )
         condition = self._watches[section.id].condition(is_stale)
-        return SectionNow(section.id, risk(active), condition, flow_in, flow_out, active)
+        return SectionNow(section.id, risk(of_section), condition, flow_in, flow_out, active)
 
     def _value(self, tag: str) -> float:
         sample = self._readings.newest(tag)

@@ -34,6 +34,11 @@ class PageTest:
         return self._share
 
     @property
+    def statistic_m3(self) -> float:
+        """The sum that the last step arrived at; kept of it is no more than the limit."""
+        return self._statistic_m3
+
+    @property
     def suspected_s(self) -> float:
         """How long the sum has been above zero."""
         return self._suspected_s
@@ -45,7 +50,7 @@ class PageTest:
 
     def start_over(self) -> None:
         """Forget all evidence."""
-        self._share = self._suspected_s = self._missing_m3 = 0.0
+        self._share = self._statistic_m3 = self._suspected_s = self._missing_m3 = 0.0
 
     def limit_at(self, allowance_m3s: float) -> float:
         """Volume that the sum has to reach at an allowance [m^3]."""
@@ -64,7 +69,8 @@ class PageTest:
         self.limit_m3 = self.limit_at(allowance_m3s)
         evidence_m3s = imbalance_m3s - allowance_m3s
         evidence_m3s -= max(-doubt_m3s, min(doubt_m3s, evidence_m3s))
-        self._share = min(1.0, self._share + evidence_m3s * step_s / self.limit_m3)
+        self._statistic_m3 = self._share * self.limit_m3 + evidence_m3s * step_s
+        self._share = min(1.0, self._statistic_m3 / self.limit_m3)
         if self._share <= 0:
             self.start_over()
         else:

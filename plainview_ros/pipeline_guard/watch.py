@@ -56,12 +56,16 @@ class Judgement:
     """What the section carries, over the window."""
     usual_flow_m3s: float
     """What it carries when it is sound and steady, learned with the meters' error."""
-    evidence: float
-    """0: nothing is missing; 1: volume is missing; in between: undecided."""
+    limit_share: float
+    """What the test has summed up, as a share of its limit. 0: nothing is missing; 1: volume is missing; in between:
+    undecided."""
+    statistic_m3: float
+    """The sum itself, which may have passed the limit in this step."""
     missing_m3: float
     """Since it is suspected."""
     suspected_s: float
     limit_m3: float
+    """What the sum had to reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,8 @@ class SectionWatch:
             rate_m3s=test.missing_m3 / test.suspected_s if recent else self._mean(lambda step: step.imbalance_m3s),
             flow_m3s=self._mean(lambda step: step.flow_m3s),
             usual_flow_m3s=self._meter_error.flow_m3s,
-            evidence=test.share,
+            limit_share=test.share,
+            statistic_m3=test.statistic_m3,
             missing_m3=test.missing_m3,
             suspected_s=test.suspected_s,
             limit_m3=test.limit_m3,

@@ -16,7 +16,7 @@ FLOW = 0.04
 STEP_S = 0.5
 
 
-def judged(share: float, evidence: float = 1.0, stamp_s: float = 100.0, flow: float = FLOW) -> Judgement:
+def judged(share: float, limit_share: float = 1.0, stamp_s: float = 100.0, flow: float = FLOW) -> Judgement:
     """A step in which a share of the usual flow is missing."""
     return Judgement(
         stamp_s=stamp_s,
@@ -25,8 +25,9 @@ def judged(share: float, evidence: float = 1.0, stamp_s: float = 100.0, flow: fl
         rate_m3s=share * FLOW,
         flow_m3s=flow,
         usual_flow_m3s=FLOW,
-        evidence=evidence,
-        missing_m3=0.01 if evidence else 0.0,
+        limit_share=limit_share,
+        statistic_m3=0.009 * limit_share,
+        missing_m3=0.01 if limit_share else 0.0,
         suspected_s=5.0,
         limit_m3=0.008,
     )
@@ -38,14 +39,14 @@ def book(rig: Rig) -> LeakBook:
 
 
 def test_no_leak_before_the_evidence_is_complete(book: LeakBook) -> None:
-    assert book.judge("C-South", judged(0.05, evidence=0.99)) == []
+    assert book.judge("C-South", judged(0.05, limit_share=0.99)) == []
     assert book.is_sound("C-South")
 
 
 def test_a_leak_opens_once_with_its_evidence(book: LeakBook, rig: Rig) -> None:
     (leak,) = book.judge("C-South", judged(0.03))
     assert (leak.section, leak.status, leak.severity) == ("C-South", "active", "major")
-    assert (leak.statistic_m3, leak.threshold_m3, leak.window_s) == (0.008, 0.008, 5.0)
+    assert (leak.statistic_m3, leak.threshold_m3, leak.window_s) == (0.009, 0.008, 5.0)
     assert math.isnan(leak.position_m)
     start, end = rig.section["C-South"].start, rig.section["C-South"].end
     assert leak.latitude == pytest.approx((start.latitude + end.latitude) / 2)
@@ -94,21 +95,21 @@ def test_lost_volume_adds_up_while_active(book: LeakBook) -> None:
 
 def test_contained_when_nothing_is_missing_and_active_again_when_it_is(book: LeakBook) -> None:
     (leak,) = book.judge("C-South", judged(0.03))
-    assert book.judge("C-South", judged(0.03, evidence=0.5)) == []
-    (contained,) = book.judge("C-South", judged(0.0, evidence=0.0))
+    assert book.judge("C-South", judged(0.03, limit_share=0.5)) == []
+    (contained,) = book.judge("C-South", judged(0.0, limit_share=0.0))
     assert (contained.status, contained.rate_m3s) == ("contained", 0.0)
     lost_m3 = contained.volume_m3
-    assert book.judge("C-South", judged(0.001, evidence=0.5)) == []
+    assert book.judge("C-South", judged(0.001, limit_share=0.5)) == []
     assert book.open_leaks[0].volume_m3 == lost_m3
     (again,) = book.judge("C-South", judged(0.03))
     assert (again.status, again.leak_id) == ("active", leak.leak_id)
     assert again.volume_m3 == pytest.approx(lost_m3 + 0.01)
 
 
-@pytest.mark.parametrize("evidence", [1.0, 0.0])
-def test_active_and_contained_leaks_can_be_resolved(book: LeakBook, evidence: float) -> None:
+@pytest.mark.parametrize("limit_share", [1.0, 0.0])
+def test_active_and_contained_leaks_can_be_resolved(book: LeakBook, limit_share: float) -> None:
     (leak,) = book.judge("C-South", judged(0.03))
-    book.judge("C-South", judged(0.0, evidence=evidence))
+    book.judge("C-South", judged(0.0, limit_share=limit_share))
     repaired = book.resolve(leak.leak_id, "Kari", "clamp fitted", 200.0)
     assert (repaired.status, repaired.stamp_s) == ("repaired", 200.0)
     assert repaired.evidence == "resolved by Kari: clamp fitted"
@@ -151,14 +152,29 @@ def test_integrity_counts_active_leaks_by_severity(book: LeakBook) -> None:
     for section, share in (("A-North", 0.01), ("B-Central", 0.03), ("C-South", 0.06)):
         book.judge(section, judged(share))
     assert integrity_score(book.open_leaks) == 100 - 5 - 15 - 40
-    book.judge("C-South", judged(0.0, evidence=0.0))
+    book.judge("C-South", judged(0.0, limit_share=0.0))
     assert integrity_score(book.open_leaks) == 100 - 5 - 15
     assert integrity_score(15 * book.open_leaks) == 0
 
 
 @pytest.mark.parametrize(("active", "expected"), [(0, "low"), (2, "low"), (3, "medium"), (5, "medium"), (6, "high")])
-def test_risk_is_by_number_of_active_leaks(active: int, expected: str) -> None:
-    assert risk(active) == expected
+def test_risk_is_by_number_of_active_leaks(book: LeakBook, active: int, expected: str) -> None:
+    book.judge("C-South", judged(0.01))
+    assert risk(active * book.open_leaks) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "active", "lower"), [(0.01, "low", "low"), (0.03, "medium", "low"), (0.06, "high", "medium")]
+)
+def test_risk_is_by_severity_and_one_step_lower_when_dwindled_or_contained(
+    book: LeakBook, share: float, active: str, lower: str
+) -> None:
+    book.judge("C-South", judged(share))
+    assert risk(book.open_leaks) == active
+    book.judge("C-South", judged(0.001))
+    assert risk(book.open_leaks) == lower
+    book.judge("C-South", judged(0.0, limit_share=0.0))
+    assert risk(book.open_leaks) == lower
 
 
 def test_profile_names_each_transmitter_once_from_the_inlet_on(rig: Rig) -> None:

@@ -82,13 +82,13 @@ class Record:
             for tag in TAGS:
                 sample = Sample(tag, rig.instrument[tag].quantity, float(self.values[tag][n]), time_s)
                 for judgement in watch.add(sample, sound=not found):
-                    found = found or judgement.evidence >= 1
+                    found = found or judgement.limit_share >= 1
                     yield judgement
 
 
 def alarms(judgements: Iterable[Judgement]) -> Iterator[float]:
     """Stamps with complete evidence of a leak."""
-    return (judgement.stamp_s for judgement in judgements if judgement.evidence >= 1)
+    return (judgement.stamp_s for judgement in judgements if judgement.limit_share >= 1)
 
 
 @HAVE_DATA

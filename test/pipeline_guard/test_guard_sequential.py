@@ -44,6 +44,7 @@ def test_a_leak_is_found_after_the_time_its_size_demands() -> None:
     rate = 20e-4
     found_s = run_until_found(test, rate)
     assert found_s == pytest.approx(test.limit_m3 / (rate - ALLOWANCE), abs=STEP_S)
+    assert test.limit_m3 <= test.statistic_m3 == pytest.approx((rate - ALLOWANCE) * found_s)
     assert test.missing_m3 == pytest.approx(rate * found_s)
 
 

@@ -123,7 +123,7 @@ def test_a_balanced_line_is_watched_and_a_leak_of_five_percent_is_told(
     assert (leak.section, leak.status) == ("C-South", Leak.STATUS_ACTIVE)
     assert leak.severity in (Leak.SEVERITY_MAJOR, Leak.SEVERITY_CRITICAL)
     assert leak.rate_m3s == pytest.approx(0.05 * FLOW, rel=0.25)
-    assert leak.statistic >= leak.threshold > 0
+    assert leak.statistic_m3 > leak.threshold_m3 > 0
     assert leak.window_s > 0
     assert leak.evidence
     assert math.isnan(leak.position_m)
