@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from graph import DEADLINE_S, REPOSITORY, Graph
 from plainview_ros.assets import Rig, load_rig
+
+# A slow machine is no defect: only the one deadline of the graph judges time.
+settings.register_profile("plainview", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("plainview")
 
 
 @pytest.fixture(scope="session")
