@@ -14,6 +14,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -21,7 +22,7 @@ from rclpy.qos import QoSProfile
 from plainview_ros.assets import Rig, RigError, load_rig
 from plainview_ros.ros import topics
 from plainview_ros.ros.refusals import Refusals
-from plainview_ros.ros.settings import Setting
+from plainview_ros.ros.settings import Setting, SettingsError
 from plainview_ros.share import share_file
 
 MessageT = TypeVar("MessageT")
@@ -66,6 +67,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     rig: Rig
 
     def __init__(self, name: str, **options: Any) -> None:
+        """Raises :class:`SettingsError` when a parameter has another type than its setting or is out of bounds."""
         super().__init__(name, **options)
         self._active = False
         self._undo: list[Callable[[], object]] = []
@@ -73,8 +75,11 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._defects = 0
         self._deaf_topics: dict[str, str] = {}
         self.exit_code: int | None = None
-        for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
-            self.declare_parameter(setting.name, setting.default, setting.descriptor())
+        try:
+            for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
+                self.declare_parameter(setting.name, setting.default, setting.descriptor())
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            raise SettingsError(f"{self.get_fully_qualified_name()}: {error}") from error
         self.add_on_set_parameters_callback(self._refuse_while_configured)
 
     # -- for subclasses ------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,15 +11,26 @@ from pathlib import Path
 from threading import Thread
 
 import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from plainview_ros.ros.node import ModuleNode
+from plainview_ros.ros.settings import SettingsError
 from plainview_ros.share import share_file
 
 NodeFactory = Callable[[], ModuleNode]
+
+
+def _start_ros(arguments: list[str] | None, signals: SignalHandlerOptions) -> None:
+    """Raises :class:`SettingsError` when the command line, or a parameter file it names, cannot be used."""
+    _prepare_middleware()
+    try:
+        rclpy.init(args=arguments, signal_handler_options=signals)
+    except rclpy_implementation.RCLError as error:
+        without_source_lines = re.sub(r"\s*,? at /\S+:\d+", "", str(error))
+        raise SettingsError(" ".join(without_source_lines.split())) from error
 
 
 def _prepare_middleware() -> None:
@@ -35,10 +47,9 @@ def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 1 when the node could not start, else the one it finished with, else 0.
     """
-    _prepare_middleware()
-    rclpy.init(args=arguments)
     node: ModuleNode | None = None
     try:
+        _start_ros(arguments, SignalHandlerOptions.ALL)
         node = factory()
         if not node.start():
             return 1
@@ -47,7 +58,7 @@ def run(factory: NodeFactory, arguments: list[str] | None = None) -> int:
         while rclpy.ok() and node.exit_code is None:
             executor.spin_once()
         return node.exit_code or 0
-    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+    except SettingsError as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -96,9 +107,12 @@ class Spinner:
 
 @contextmanager
 def ros_process(arguments: list[str] | None = None) -> Iterator[None]:
-    """ROS for a process whose signals somebody else handles (uvicorn); shut down at exit, after all spinners."""
-    _prepare_middleware()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    """ROS for a process whose signals somebody else handles (uvicorn); shut down at exit, after all spinners.
+
+    Raises:
+        SettingsError: when the command line, or a parameter file it names, cannot be used.
+    """
+    _start_ros(arguments, SignalHandlerOptions.NO)
     try:
         yield
     finally:

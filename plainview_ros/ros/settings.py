@@ -8,6 +8,10 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 
+class SettingsError(RuntimeError):
+    """A parameter, or the file or command line that sets it, cannot be used; the message is one line that says why."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """A ROS parameter: ``ros2 param describe`` shows description, unit and bounds."""
