@@ -20,6 +20,8 @@ MAX_BODY_BYTES = 1_000_000
 CODES = {413: "body_too_large"}
 """Short names of what the framework refuses, where they are not those of HTTP."""
 
+BAD_BODY = {400: "the body cannot be read", 413: "the body is too large"}
+
 
 def document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     """``ok`` and ``error`` are what the first Plainview answered; the rest is RFC 9457."""
@@ -51,20 +53,20 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _declare_media_type(plain_openapi())
+            _declare(plain_openapi())
         return plain_openapi()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
-        return answer(document(error.status_code, code, error.detail), dict(error.headers or {}))
+        return answer(document(error.status_code, code, _why(request, error)), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
-    async def bad_request(_request: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [{"field": _field(item["loc"]), "message": _message(item)} for item in error.errors()]
+    async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [{"field": _field(item), "message": _message(item, request)} for item in error.errors()]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
         return answer(document(422, "invalid_request", detail, errors=fields[:50]))
 
@@ -80,24 +82,49 @@ def install(app: FastAPI) -> None:
         return answer(document(500, "internal_error", detail))
 
 
-def _declare_media_type(openapi: dict[str, Any]) -> None:
-    """FastAPI declares a problem to have the media type of the route's success."""
+def _declare(openapi: dict[str, Any]) -> None:
+    """Say what FastAPI does not: that a problem has its own media type, and what can be wrong with any body."""
     for operation in (operation for operations in openapi["paths"].values() for operation in operations.values()):
-        for response in operation["responses"].values():
+        responses = operation["responses"]
+        if "requestBody" in operation:
+            responses |= {str(status): {**responses["422"], "description": why} for status, why in BAD_BODY.items()}
+        for response in responses.values():
             content = response.get("content", {})
             for media_type, body in list(content.items()):
                 if body.get("schema", {}).get("$ref", "").endswith("/ProblemDocument"):
                     content[MEDIA_TYPE] = content.pop(media_type)
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location[1:])) or str(location[0])
+def _why(request: Request, error: HTTPException) -> str:
+    """What was wrong with a request that the framework refuses in its own few words."""
+    path = request.url.path[:100]
+    if error.status_code == 404:
+        return f"there is nothing at {path!r}"
+    if error.status_code == 405:
+        return f"{path!r} has no {request.method[:20]}, it has {(error.headers or {}).get('Allow', 'no method')}"
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return f"body: not in UTF-8, see byte {error.__cause__.start}"
+    if isinstance(error.__cause__, RecursionError):
+        return "body: nested too deeply"
+    return f"body: {error.__cause__}" if error.__cause__ else error.detail
 
 
-def _message(item: dict[str, Any]) -> str:
+def _field(item: dict[str, Any]) -> str:
+    where, *names = item["loc"]
+    return str(where) if item["type"] == "json_invalid" else ".".join(map(str, names)) or str(where)
+
+
+def _message(item: dict[str, Any], request: Request) -> str:
     """What was expected; of invalid JSON also where and why."""
     if item["type"] == "json_invalid":
         return f"not valid JSON at character {item['loc'][-1]}: {item['ctx']['error']}"
+    if item["loc"] == ("body",) and isinstance(item["input"], bytes):
+        sent = request.headers.get("content-type", "none")[:100]
+        return f"expected JSON with Content-Type: application/json, found {sent}"
+    if item["type"] == "model_attributes_type":
+        return "expected a JSON object"
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
     return str(item["msg"])
 
 

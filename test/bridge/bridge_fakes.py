@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 import bridge_messages as make
 from plainview_ros.assets import Rig
@@ -162,12 +163,27 @@ class FakeBridge:
         return self._asyncio_side.run(find())
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask, and check that the OpenAPI says such an answer is possible."""
+        asked: list[Scope] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            asked.append(scope)
+            await self.app(scope, receive, send)
+
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("testclient", 1))
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("testclient", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
                 return await client.request(method, path, **options)
 
-        return self._asyncio_side.run(ask())
+        response = self._asyncio_side.run(ask())
+        self._check_declared(asked[-1], response)
+        return response
+
+    def _check_declared(self, scope: Scope, response: httpx.Response) -> None:
+        operations = self.app.openapi()["paths"].get(getattr(scope.get("route"), "path_format", ""), {})
+        if scope["method"].lower() in operations and response.status_code != 500:
+            declared = operations[scope["method"].lower()]["responses"]
+            assert str(response.status_code) in declared, f"{scope['path']}: {response.status_code} {response.text}"
 
     def post(self, path: str, **options: Any) -> httpx.Response:
         return self.request("POST", path, **options)

@@ -32,7 +32,7 @@ FRAMES = {
 }
 
 
-@router.get("/", response_model=About)
+@router.get("/", response_model=About, responses={307: {"description": "to the documentation"}})
 async def about(accept: Annotated[str, Header()] = "") -> About | Response:
     """Name and version; a browser is sent to the documentation."""
     if "text/html" in accept:

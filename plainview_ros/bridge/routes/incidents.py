@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.incidents import (
     Incident,
     Incidents,
@@ -53,12 +54,12 @@ async def health(bridge: BridgeDep) -> IncidentsHealth:
     )
 
 
-@router.get("/{incident_id}")
+@router.get("/{incident_id}", responses=answers(404))
 async def incident(bridge: BridgeDep, incident_id: str) -> Incident:
     return Incident.of(find(bridge, incident_id))
 
 
-@router.get("/{incident_id}/timeline")
+@router.get("/{incident_id}/timeline", responses=answers(404))
 async def timeline(bridge: BridgeDep, incident_id: str) -> IncidentTimeline:
     incident = find(bridge, incident_id)
     entries = sorted(incident.timeline, key=lambda entry: entry.stamp_s, reverse=True)
@@ -72,7 +73,7 @@ async def timeline(bridge: BridgeDep, incident_id: str) -> IncidentTimeline:
     )
 
 
-@router.post("/{incident_id}/update")
+@router.post("/{incident_id}/update", responses=answers(404, 409))
 async def update_incident(bridge: BridgeDep, incident_id: str, change: IncidentUpdate) -> Incident:
     find(bridge, incident_id)
     try:

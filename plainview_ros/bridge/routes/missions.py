@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.missions import (
     ActiveMission,
     Branch,
@@ -48,7 +49,7 @@ async def missions(bridge: BridgeDep) -> Missions:
     return Missions(count=len(everything), missions=everything, active=active)
 
 
-@router.post("")
+@router.post("", responses=answers(409))
 async def create(bridge: BridgeDep, new: NewMission) -> Mission:
     mission = command(bridge, "", lambda executor, _, now_s: executor.create(new.title, new.type, new.timeline, now_s))
     return Mission.of(mission, monotonic())
@@ -62,7 +63,7 @@ async def active(bridge: BridgeDep) -> ActiveMission:
     return ActiveMission(active=True, mission=Mission.of(mission, now_s), progress=mission.progress_at(now_s))
 
 
-@router.get("/{mission_id}")
+@router.get("/{mission_id}", responses=answers(404))
 async def mission(bridge: BridgeDep, mission_id: str) -> Mission:
     try:
         return Mission.of(bridge.missions.executor.get(mission_id), monotonic())
@@ -70,37 +71,37 @@ async def mission(bridge: BridgeDep, mission_id: str) -> Mission:
         raise not_found("mission", mission_id) from None
 
 
-@router.post("/{mission_id}/start")
+@router.post("/{mission_id}/start", responses=answers(404, 409))
 async def start(bridge: BridgeDep, mission_id: str) -> Done:
     command(bridge, mission_id, lambda executor, *now: executor.start(mission_id, *now))
     return Done()
 
 
-@router.post("/{mission_id}/pause")
+@router.post("/{mission_id}/pause", responses=answers(404, 409))
 async def pause(bridge: BridgeDep, mission_id: str) -> Done:
     command(bridge, mission_id, lambda executor, *now: executor.pause(mission_id, *now))
     return Done()
 
 
-@router.post("/{mission_id}/resume")
+@router.post("/{mission_id}/resume", responses=answers(404, 409))
 async def resume(bridge: BridgeDep, mission_id: str) -> Done:
     command(bridge, mission_id, lambda executor, *now: executor.resume(mission_id, *now))
     return Done()
 
 
-@router.post("/{mission_id}/stop")
+@router.post("/{mission_id}/stop", responses=answers(404, 409))
 async def stop(bridge: BridgeDep, mission_id: str) -> Done:
     command(bridge, mission_id, lambda executor, *now: executor.stop(mission_id, *now))
     return Done()
 
 
-@router.post("/{mission_id}/setspeed")
+@router.post("/{mission_id}/setspeed", responses=answers(404, 409))
 async def set_speed(bridge: BridgeDep, mission_id: str, wanted: Speed) -> SpeedSet:
     command(bridge, mission_id, lambda executor, *now: executor.set_speed(mission_id, wanted.speed, *now))
     return SpeedSet(speed=wanted.speed)
 
 
-@router.post("/{mission_id}/branch")
+@router.post("/{mission_id}/branch", responses=answers(404, 409))
 async def branch(bridge: BridgeDep, mission_id: str, wanted: Branch | None = None) -> Mission:
     title = wanted.title if wanted else None
     made = command(bridge, mission_id, lambda executor, _, now_s: executor.branch(mission_id, now_s, title))

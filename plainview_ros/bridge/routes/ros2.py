@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.graph import NodeView, TakenError
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.ros2 import (
     Agent,
     Answer,
@@ -50,7 +51,7 @@ async def nodes(
     return Nodes(nodes=found, count=len(found))
 
 
-@router.post("/nodes/register")
+@router.post("/nodes/register", responses=answers(409))
 async def register(bridge: BridgeDep, agent: Agent) -> Registered:
     view = NodeView(
         name=agent.name,
@@ -71,12 +72,12 @@ async def register(bridge: BridgeDep, agent: Agent) -> Registered:
     return Registered(node_id=view.id, deadline_sec=agent.deadline_sec)
 
 
-@router.get("/nodes/{node_id:path}")
+@router.get("/nodes/{node_id:path}", responses=answers(404))
 async def node(bridge: BridgeDep, node_id: str) -> Node:
     return Node.of(find(bridge, node_id))
 
 
-@router.post("/subscribe")
+@router.post("/subscribe", responses=answers(404, 409, 504))
 async def subscribe(bridge: BridgeDep, wanted: Subscription) -> Answer:
     view = find(bridge, wanted.node_id)
     if wanted.topic not in view.publishes or view.is_agent:
@@ -85,7 +86,7 @@ async def subscribe(bridge: BridgeDep, wanted: Subscription) -> Answer:
     return Answer(message=f"subscribed to {wanted.topic} of {view.id}")
 
 
-@router.post("/unsubscribe")
+@router.post("/unsubscribe", responses=answers(404, 504))
 async def unsubscribe(bridge: BridgeDep, unwanted: Subscription) -> Answer:
     if not await bridge.telemetry.unsubscribe(unwanted.node_id, unwanted.topic):
         raise BridgeError(404, "not_found", f"there is no subscription to {unwanted.topic} of {unwanted.node_id}")
@@ -105,14 +106,14 @@ async def telemetry(
     return TelemetryItems(telemetry=[TelemetryItem.of(entry) for entry in entries])
 
 
-@router.post("/command")
+@router.post("/command", responses=answers(403, 404, 504))
 async def command(bridge: BridgeDep, new: NewCommand) -> Command:
     view = find(bridge, new.node_id)
     timeout_s = (new.timeout or COMMAND_TIMEOUT_MS) / 1000
     return Command.of(await bridge.topic_commands.send(view, new.topic, new.params, new.priority, timeout_s))
 
 
-@router.get("/command/{command_id}")
+@router.get("/command/{command_id}", responses=answers(404))
 async def command_status(bridge: BridgeDep, command_id: str) -> Command:
     kept = bridge.topic_commands.get(command_id)
     if kept is None:
