@@ -44,6 +44,12 @@ def from_uuid_msg(message: UUID) -> uuid.UUID:
     return uuid.UUID(bytes=bytes(message.uuid))
 
 
+def type_name(message_type: Any) -> str:
+    """``sensor_msgs/msg/Image`` of the class."""
+    package, kind, *_ = message_type.__module__.split(".")
+    return f"{package}/{kind}/{message_type.__name__}"
+
+
 def constant(message_type: Any, field: str, name: str) -> int:
     """Value of a field's named constant: ``constant(ValveState, "status", "ok")`` is ``ValveState.STATUS_OK``."""
     return int(getattr(message_type, f"{field}_{name}".upper()))

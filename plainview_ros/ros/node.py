@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
@@ -17,10 +17,12 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from plainview_ros.assets import Rig, RigError, load_rig
+from plainview_ros.ros import qos as profiles
 from plainview_ros.ros import topics
+from plainview_ros.ros.conversions import type_name
 from plainview_ros.ros.refusals import Refusals
 from plainview_ros.ros.settings import Setting, SettingsError
 from plainview_ros.share import share_file
@@ -39,6 +41,20 @@ class Health:
     level: Literal["ok", "warn", "error"]
     message: str
     values: dict[str, object] = field(default_factory=dict)
+
+
+class DeafTopic(NamedTuple):
+    """A topic on which somebody publishes what a subscription of ours can never receive."""
+
+    why: str
+    type_name: str
+    qos: QoSProfile
+    """Of the subscription."""
+
+    def is_mismatch(self, publisher: Any) -> bool:
+        """Whether a publisher (``TopicEndpointInfo``) is one whose messages are not received."""
+        compatibility, _reason = qos_check_compatible(publisher.qos_profile, self.qos)
+        return publisher.topic_type != self.type_name or bool(compatibility == QoSCompatibility.ERROR)
 
 
 LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
@@ -73,7 +89,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._undo: list[Callable[[], object]] = []
         self._refusals = Refusals()
         self._defects = 0
-        self._deaf_topics: dict[str, str] = {}
+        self._deaf_topics: dict[str, DeafTopic] = {}
         self.exit_code: int | None = None
         try:
             for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
@@ -111,8 +127,9 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self, message_type: type[MessageT], topic: str, callback: Callable[[MessageT], object], qos: QoSProfile
     ) -> None:
         """Call ``callback`` with every message while active."""
+        events = self._watch_mismatch(topic, type_name(message_type), qos)
         subscription = self.create_subscription(
-            message_type, topic, self._guarded(topic, callback), qos, event_callbacks=self._watch_mismatch(topic)
+            message_type, topic, self._guarded(topic, callback), qos, event_callbacks=events
         )
         self._undo.append(lambda: self.destroy_subscription(subscription))
 
@@ -236,7 +253,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(str(error))
             self._dismantle()
             return TransitionCallbackReturn.FAILURE
-        diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, 10)
+        diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, profiles.DIAGNOSTICS)
         self._undo.append(lambda: self.destroy_publisher(diagnostics))
 
         def report() -> None:
@@ -301,12 +318,12 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._defects += 1
         self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
 
-    def _watch_mismatch(self, topic: str) -> SubscriptionEventCallbacks:
+    def _watch_mismatch(self, topic: str, type_name: str, qos: QoSProfile) -> SubscriptionEventCallbacks:
         """Somebody publishes on the topic but nothing will ever arrive: say so instead of staying silent."""
 
         def deaf(why: str) -> Callable[[Any], None]:
             def on_event(_event: Any) -> None:
-                self._deaf_topics[topic] = why
+                self._deaf_topics[topic] = DeafTopic(why, type_name, qos)
                 self.refuse(topic, f"{topic}: a publisher there {why}; its messages are not received")
 
             return on_event
@@ -328,8 +345,14 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             )
         return SetParametersResult(successful=True)
 
+    def _forget_mismatches_that_left(self) -> None:
+        for topic, deaf in list(self._deaf_topics.items()):
+            if not any(map(deaf.is_mismatch, self.get_publishers_info_by_topic(self.resolve_topic_name(topic)))):
+                del self._deaf_topics[topic]
+
     def _diagnose(self) -> DiagnosticArray:
-        complaints = "; ".join(f"{topic}: a publisher {why}" for topic, why in self._deaf_topics.items())
+        self._forget_mismatches_that_left()
+        complaints = "; ".join(f"{topic}: a publisher {deaf.why}" for topic, deaf in self._deaf_topics.items())
         if self._defects:
             inputs = Health("input", "error", f"{self._defects} callbacks failed, see the log")
         elif complaints:

@@ -8,7 +8,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 
-class SettingsError(RuntimeError):
+class SettingsError(ValueError):
     """A parameter, or the file or command line that sets it, cannot be used; the message is one line that says why."""
 
 

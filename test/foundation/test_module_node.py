@@ -15,6 +15,7 @@ from plainview_ros.action import ActuateValve
 from plainview_ros.srv import ClearFault
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_msgs.msg import String
@@ -170,6 +171,18 @@ def test_defect_in_a_cancellation_refuses_it(bench: Bench) -> None:
     handle, feedback = bench.send("v-101", reason="defect")
     feedback.wait_for()
     assert not bench.graph.result(handle.cancel_goal_async()).goals_canceling
+    bench.is_alive()
+
+
+def test_publisher_that_cannot_be_heard_is_named_until_it_leaves(bench: Bench) -> None:
+    bench.is_alive()
+    silent = PublisherEventCallbacks(use_default_callbacks=False)  # rclpy's own warn with a deprecated function
+    stranger = bench.graph.node.create_publisher(String, "input", qos.SENSOR, event_callbacks=silent)
+    bench.diagnostics.wait_for(
+        lambda m: m.status[0].message == "input: a publisher has an incompatible QoS", "the mismatch"
+    )
+    bench.graph.node.destroy_publisher(stranger)
+    bench.diagnostics.wait_for_next(lambda m: m.status[0].message.startswith("refused: "), "report without it")
     bench.is_alive()
 
 
