@@ -39,7 +39,7 @@ def up(options: argparse.Namespace) -> int:
             if not spinner.start():
                 return 1
         if options.bridge == "true":
-            serve: Callable[[], int] = _load("plainview_ros.bridge.node:serve_node")
+            serve: Callable[[], int] = _load("plainview_ros.bridge.start:serve_node")
             return serve()
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
         return 0

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from time import monotonic
 
 from fastapi import FastAPI
@@ -133,9 +134,18 @@ async def _watched(work: Background, bridge: Bridge) -> None:
 
 
 def _own_ros_side() -> RosSide:
-    from plainview_ros.bridge.node import own_ros_side  # rclpy is slow to import and not there on every machine
+    from plainview_ros.bridge.start import own_ros_side  # rclpy is slow to import and not there on every machine
 
     return own_ros_side
 
 
-app = create_app()
+@cache
+def _asgi() -> FastAPI:
+    return create_app()
+
+
+def __getattr__(name: str) -> FastAPI:
+    """``app`` is made when a server asks for it; who imports the rest of this module has one of its own."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _asgi()

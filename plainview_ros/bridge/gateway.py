@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.settings import Settings
+from plainview_ros.ros.graph import GraphNode
 
 T = TypeVar("T")
 Plain: TypeAlias = dict[str, Any]
@@ -39,6 +40,30 @@ class Frame:
     stamp_s: float | None
 
 
+class RosNode(Protocol):
+    """What work handed to :meth:`Gateway.on_ros_side` may do. All methods belong to the ROS side."""
+
+    def graph_nodes(self) -> list[GraphNode]:
+        """Everybody on the graph."""
+
+    def listen(self, topic: str, deliver: Callable[[str, Any], object]) -> None:
+        """Call ``deliver`` on the asyncio side with the sender's name and its newest message.
+
+        Raises:
+            ValueError: the topic cannot be listened to.
+        """
+
+    def unlisten(self, topic: str) -> None:
+        """Stop listening, if it does."""
+
+    def publish(self, topic: str, plain: Any) -> int:
+        """Number of subscribers that the message was sent to.
+
+        Raises:
+            ValueError: the values make no message of the topic's type.
+        """
+
+
 class Gateway(Protocol):
     """All methods are called on the asyncio side and none of them blocks."""
 
@@ -63,7 +88,7 @@ class Gateway(Protocol):
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         """Subscribe to a topic of compressed images; call what is returned to stop."""
 
-    async def on_ros_side(self, work: Callable[[Any], T]) -> T:
+    async def on_ros_side(self, work: Callable[[RosNode], T]) -> T:
         """Result of ``work(node)``, run on the ROS executor's thread, where alone rclpy may be touched.
 
         Raises ``errors.BridgeError`` (``ros_timeout``) when the executor does not get to it.

@@ -12,7 +12,6 @@ from plainview_ros.bridge.gateway import Gateway, Received
 from plainview_ros.bridge.graph import Difference, NodeBook, NodeView
 from plainview_ros.bridge.schemas.events import Ros2NodeDiscovered, Ros2NodeOffline
 from plainview_ros.ros import topics
-from plainview_ros.ros.graph import GraphNode
 
 PERIOD_S = 1.0
 """rclpy does not hand out the graph's change events, so it has to be looked at."""
@@ -30,7 +29,7 @@ class GraphWatch:
         """Look for ever. A look that the ROS side does not get to is skipped: nobody is offline because we are busy."""
         while True:
             try:
-                seen: list[GraphNode] = await self._gateway.on_ros_side(lambda node: node.graph_nodes())
+                seen = await self._gateway.on_ros_side(lambda node: node.graph_nodes())
             except BridgeError:
                 continue
             self._announce(self.book.look(seen, self._gateway.now_s(), monotonic()))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from time import monotonic
@@ -20,16 +20,13 @@ from typing import Any, TypeVar
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
-from sensor_msgs.msg import CompressedImage
 
 from plainview_ros.action import ActuateValve
 from plainview_ros.bridge.admission import check_names, check_transition
-from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.commands import answered, refusal
-from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
+from plainview_ros.bridge.gateway import Frame, Plain, Received, RosNode
 from plainview_ros.bridge.mailbox import Mailbox
-from plainview_ros.bridge.server import serve
-from plainview_ros.bridge.settings import Settings, listening_port
+from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.video import media_type
 from plainview_ros.msg import (
     Alert,
@@ -44,13 +41,12 @@ from plainview_ros.msg import (
 )
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.clients import CallClient, GoalClient
-from plainview_ros.ros.conversions import from_stamp, to_plain, to_uuid_msg
+from plainview_ros.ros.conversions import to_plain, to_uuid_msg
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import GraphNode, graph_nodes
+from plainview_ros.ros.image_feed import ImageFeed, ImageTap
 from plainview_ros.ros.node import Health, ModuleNode
-from plainview_ros.ros.process import Spinner, ros_arguments, ros_process
-from plainview_ros.ros.settings import Setting, SettingsError
-from plainview_ros.share import share_file
+from plainview_ros.ros.settings import Setting
 from plainview_ros.srv import ResolveLeak
 
 T = TypeVar("T")
@@ -77,6 +73,10 @@ LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticSt
 def _setting(name: str, description: str, low: float | None = None, high: float | None = None) -> Setting:
     default = getattr(Settings, name)
     return Setting(name, list(default) if isinstance(default, tuple) else default, description, low, high)
+
+
+def _frame(data: bytes, stamp_s: float) -> Frame:
+    return Frame(media_type(data), data, stamp_s)
 
 
 def _do(work: Callable[[], object]) -> None:
@@ -108,7 +108,7 @@ class BridgeNode(ModuleNode):
         self._on_message: Callable[[Received], object] = lambda _: None
         self._to_loop = Mailbox(self._wake_loop)
         self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
-        self._watches: dict[str, Watch] = {}
+        self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, _frame, self._to_loop.put)
         self._dynamic = DynamicTopics(self, TELEMETRY_RATE_HZ, self._guarded)
         self._last_beat_s = monotonic()
         self.create_timer(0.5, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -124,9 +124,8 @@ class BridgeNode(ModuleNode):
         self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
         self._actuate = GoalClient(self, ActuateValve, topics.ACTUATE_VALVE)
         self._resolve = CallClient(self, ResolveLeak, topics.RESOLVE_LEAK)
-        for watch in self._watches.values():
-            self._listen(watch)
-        self.on_cleanup_do(self._unlisten_all)
+        self._images.open()
+        self.on_cleanup_do(self._images.close)
         self._dynamic.open()
         self.on_cleanup_do(self._dynamic.close)
 
@@ -185,28 +184,7 @@ class BridgeNode(ModuleNode):
 
         self._resolve.call(request, tell, is_wanted=lambda: not answer.done())
 
-    def _listen(self, watch: Watch) -> None:
-        def on_image(message: CompressedImage) -> None:
-            data = bytes(message.data)
-            watch.newest = Frame(media_type(data), data, from_stamp(message.header.stamp))
-            if not watch.waiting:
-                watch.waiting = True
-                self._to_loop.put(watch.deliver)
-
-        self._watches[watch.topic] = watch
-        callback = self._guarded(watch.topic, on_image)
-        watch.subscription = self.create_subscription(CompressedImage, watch.topic, callback, qos.IMAGE)
-
-    def _unlisten(self, watch: Watch) -> None:
-        if watch.subscription is not None:
-            self.destroy_subscription(watch.subscription)
-            watch.subscription = None
-
-    def _unlisten_all(self) -> None:
-        for watch in self._watches.values():
-            self._unlisten(watch)
-
-    # -- ROS side, for work handed to Gateway.on_ros_side --------------------------------------------------------------
+    # -- ROS side, for work handed to Gateway.on_ros_side: see RosNode -------------------------------------------------
 
     def graph_nodes(self) -> list[GraphNode]:
         """Everybody on the graph."""
@@ -246,16 +224,11 @@ class BridgeNode(ModuleNode):
         return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, answer))
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
-        watch = Watch(topic, on_frame)
+        tap = ImageTap(topic, on_frame)
+        self._ask_ros(lambda: self._images.listen(tap))
+        return lambda: self._ask_ros(lambda: self._images.unlisten(tap))
 
-        def stop() -> None:
-            self._watches.pop(topic, None)
-            self._unlisten(watch)
-
-        self._ask_ros(lambda: self._listen(watch))
-        return lambda: self._ask_ros(stop)
-
-    async def on_ros_side(self, work: Callable[[Any], T]) -> T:
+    async def on_ros_side(self, work: Callable[[RosNode], T]) -> T:
         return await self._asked("the ROS executor", lambda answer: self._settle(answer, work(self)))
 
     async def _asked(self, who: str, ask: Callable[[asyncio.Future[T]], object]) -> T:
@@ -279,74 +252,11 @@ class BridgeNode(ModuleNode):
             self._to_ros(work)
 
 
-class Watch:
-    """Frames of one image topic on their way to the asyncio side; a newer one replaces one that still waits."""
-
-    def __init__(self, topic: str, on_frame: Callable[[Frame], object]) -> None:
-        self.topic = topic
-        self.subscription: Any = None
-        self.newest: Frame | None = None
-        self.waiting = False
-        self._on_frame = on_frame
-
-    def deliver(self) -> None:
-        """Asyncio side."""
-        self.waiting = False  # before the look: a frame that comes now is delivered again
-        if self.newest is not None:
-            self._on_frame(self.newest)
-
-
-class NotStartedError(RuntimeError):
-    """The ROS side cannot start; the node's log says why."""
-
-
-@contextmanager
-def spinning(node: BridgeNode) -> Iterator[Gateway]:
-    """Spin a node; ROS must be up."""
-    spinner = Spinner(node)
-    try:
-        if not spinner.start():
-            raise NotStartedError("the bridge's node could not start, see the messages above")
-        if not node.setting("autostart"):
-            raise NotStartedError("autostart must be set: a web server cannot wait for a lifecycle manager")
-        yield node
-    finally:
-        spinner.stop()
-
-
-@contextmanager
-def own_ros_side() -> Iterator[Gateway]:
-    """ROS and a node of its own, with the settings of the installed ``config/plainview.yaml``."""
-    with ros_process(ros_arguments(params=share_file("config/plainview.yaml"))), spinning(BridgeNode()) as gateway:
-        yield gateway
-
-
-def serve_node() -> int:
-    """Serve a bridge until SIGINT or SIGTERM, in a process where ROS is up; exit code.
-
-    Raises:
-        SettingsError: when a parameter cannot be used.
-        NotStartedError: when something else is in the way.
-    """
-    node = BridgeNode()
-    try:
-        port = listening_port(node.settings.port)
-    except ValueError as error:
-        raise NotStartedError(str(error)) from error
-    with spinning(node) as gateway:
-        return serve(create_app(lambda: nullcontext(gateway)), node.settings.host, port)
-
-
 def main() -> int:
     """A process with the bridge alone, under ROS parameters; exit code."""
-    try:
-        with ros_process():
-            return serve_node()
-    except (SettingsError, NotStartedError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before the server took over the signals
-        return 0
+    from plainview_ros.bridge.start import serve_process  # which builds on this module
+
+    return serve_process()
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class TopicCommands:
     async def _publish(self, topic: str, params: Mapping[str, Any], timeout_s: float) -> bool:
         deadline_s = monotonic() + timeout_s
         while True:
-            count: int = await self._gateway.on_ros_side(lambda node: node.publish(topic, params))
+            count = await self._gateway.on_ros_side(lambda node: node.publish(topic, params))
             if count or monotonic() >= deadline_s:
                 return count > 0
             await asyncio.sleep(CONNECT_S)

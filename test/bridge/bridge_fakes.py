@@ -17,7 +17,7 @@ import bridge_messages as make
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.context import Bridge
-from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received
+from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received, RosNode
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros.graph import GraphNode
 
@@ -93,7 +93,7 @@ class FakeGateway:
         self.watched[topic] = on_frame
         return lambda: self.watched.pop(topic)
 
-    async def on_ros_side(self, work: Callable[[Any], Any]) -> Any:
+    async def on_ros_side(self, work: Callable[[RosNode], Any]) -> Any:
         return work(self.node)
 
     def _command(self, *command: Any) -> None:
