@@ -24,6 +24,7 @@ from plainview_ros.bridge.gateway import Gateway, RosSide
 from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.queries import EmptyParameters
 from plainview_ros.bridge.routes import cameras, core, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.state import State
@@ -119,6 +120,7 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     app = FastAPIOffline(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.add_middleware(EmptyParameters)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+import bridge_messages as make
 from bridge_fakes import FakeBridge
+from plainview_ros.bridge.queries import given
 
 JSON = {"Content-Type": "application/json"}
 
@@ -65,3 +67,48 @@ def test_path_and_method_that_nothing_has_are_named(fake: FakeBridge) -> None:
     assert (problem["error"], problem["detail"]) == ("not_found", "there is nothing at '/valve'")
     problem = refused(fake, 405, "PUT", "/valves")
     assert (problem["error"], problem["detail"]) == ("method_not_allowed", "'/valves' has no PUT, it has GET")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/missions/m/setspeed", {"speed": "2"}, "speed"),
+        ("/missions/m/setspeed", {"speed": True}, "speed"),
+        ("/ros2/nodes/register", {"name": "a", "type": "b", "deadlineSec": True}, "deadlineSec"),
+        ("/ros2/nodes/register", {"name": "a", "type": "b", "location": {"lat": "58", "lon": 1}}, "location.lat"),
+        ("/ros2/command", {"nodeId": "/a", "topic": "/b", "timeout": "1"}, "timeout"),
+    ],
+)
+def test_text_or_truth_value_is_not_taken_for_a_number(
+    fake: FakeBridge, path: str, body: dict[str, Any], field: str
+) -> None:
+    (error,) = refused(fake, 422, "POST", path, json=body)["errors"]
+    assert error["field"] == field
+
+
+def test_agent_has_a_bounded_number_of_topics(fake: FakeBridge) -> None:
+    body = {"name": "a", "type": "b", "topics": {"publish": [f"/t{n}" for n in range(501)]}}
+    assert refused(fake, 422, "POST", "/ros2/nodes/register", json=body)["errors"][0]["field"] == "topics.publish"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "/flow/anomalies?severity=&type=",
+        "/flow/history?hoursBack=",
+        "/flow/range?start=&end=",
+        "/flow/recentanomalies?hours=&limit=",
+        "/rig/detections?cameraId=&type=&confidence_min=",
+        "/ros2/nodes?type=&namespace=",
+        "/ros2/telemetry?nodeId=&topic=&maxAge=",
+    ],
+)
+def test_parameter_without_a_value_is_one_not_given(fake: FakeBridge, query: str) -> None:
+    fake.say(make.flow_state(), make.anomaly("OPENED"), make.detection("STARTED"))
+    fake.next_event("ros2.node.discovered")
+    path = query.partition("?")[0]
+    assert fake.get(query) == fake.get(path)
+
+
+def test_parameter_with_a_value_is_kept_beside_one_without() -> None:
+    assert given(b"severity=&type=noise&x&a=1=&=") == b"type=noise&a=1="

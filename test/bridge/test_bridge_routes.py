@@ -185,7 +185,7 @@ def test_ros_that_is_away_or_silent_is_told(fake: FakeBridge, status: int, code:
     assert (response.status_code, response.json()["error"]) == (status, code)
 
 
-@pytest.mark.parametrize("target", [-0.1, 1.1, "NaN", "1e400", '"open"', "[]", "{}"])
+@pytest.mark.parametrize("target", [-0.1, 1.1, "NaN", "1e400", '"open"', '"0.5"', "true", "[]", "{}"])
 def test_impossible_target_is_refused_naming_the_field(fake: FakeBridge, target: Any) -> None:
     headers = {"Content-Type": "application/json"}
     response = fake.post("/valves/v-101/actuate", content=f'{{"targetPosition": {target}}}', headers=headers)

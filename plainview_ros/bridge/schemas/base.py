@@ -45,6 +45,9 @@ Instant = Annotated[
 ]
 """Seconds since the epoch inside, ISO 8601 in UTC outside."""
 
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""In a request's body: a text or a truth value is not taken for the number it could be read as."""
+
 Score = Annotated[int, Field(description="0..100, 100 is healthy; 0 while nobody has computed it", examples=[100])]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from plainview_ros.bridge.schemas.base import Instant, Schema
+from plainview_ros.bridge.schemas.base import Instant, Number, Schema
 from plainview_ros.missions import mission as domain
 from plainview_ros.missions.mission import MAX_SPEED, MIN_SPEED, MissionType, Status
 
@@ -40,7 +40,7 @@ class Branch(Schema):
 
 
 class Speed(Schema):
-    speed: float = Field(ge=MIN_SPEED, le=MAX_SPEED, allow_inf_nan=False, examples=[2.0])
+    speed: Number = Field(ge=MIN_SPEED, le=MAX_SPEED, examples=[2.0])
 
 
 class Mission(Schema):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from plainview_ros.bridge.graph import NodeHealth, NodeView
-from plainview_ros.bridge.schemas.base import Instant, Schema
+from plainview_ros.bridge.schemas.base import Instant, Number, Schema
 from plainview_ros.bridge.telemetry import TelemetryEntry
 from plainview_ros.bridge.topic_commands import Priority, Status, TopicCommand
 
@@ -16,18 +16,18 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 NodeName = Annotated[str, StringConstraints(pattern=rf"^{NAME}$", max_length=200)]
 Namespace = Annotated[str, StringConstraints(pattern=rf"^/({NAME}(/{NAME})*)?$", max_length=200)]
 FullName = Annotated[str, StringConstraints(pattern=rf"^/{NAME}(/{NAME})*$", max_length=255)]
-Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+TopicNames = Annotated[list[FullName], Field(max_length=500)]
 
 
 class Topics(Schema):
-    subscribe: list[FullName] = Field(default_factory=list, examples=[["/valves/state"]])
-    publish: list[FullName] = Field(default_factory=list, examples=[["/tf"]])
+    subscribe: list[str] = Field(examples=[["/valves/state"]])
+    publish: list[str] = Field(examples=[["/tf"]])
 
 
 class Place(Schema):
-    lat: Coordinate = Field(ge=-90, le=90, examples=[58.3989])
-    lon: Coordinate = Field(ge=-180, le=180, examples=[1.7201])
-    z: Coordinate | None = None
+    lat: Number = Field(ge=-90, le=90, examples=[58.3989])
+    lon: Number = Field(ge=-180, le=180, examples=[1.7201])
+    z: Number | None = None
 
 
 class Node(Schema):
@@ -64,6 +64,11 @@ class Nodes(Schema):
     count: int = Field(examples=[6])
 
 
+class AgentTopics(Schema):
+    subscribe: TopicNames = Field(default_factory=list, examples=[["/valves/state"]])
+    publish: TopicNames = Field(default_factory=list, examples=[["/tf"]])
+
+
 class Agent(Schema):
     """An agent that is not on this ROS graph. Registering again within the deadline keeps it online."""
 
@@ -71,9 +76,9 @@ class Agent(Schema):
     namespace: Namespace = Field(default="/", examples=["/fleet/robots"])
     type: str = Field(min_length=1, max_length=64, examples=["robot"])
     location: Place | None = None
-    topics: Topics = Field(default_factory=Topics)
+    topics: AgentTopics = Field(default_factory=AgentTopics)
     health: NodeHealth = "unknown"
-    deadline_sec: float = Field(default=60, ge=1, le=86_400, allow_inf_nan=False, description="[s] until offline")
+    deadline_sec: Number = Field(default=60, ge=1, le=86_400, description="[s] until offline")
 
 
 class Registered(Schema):
@@ -117,8 +122,8 @@ class NewCommand(Schema):
         examples=[{"data": "dock"}],
     )
     priority: Priority = Field(default="normal", description="kept with the command; ROS topics have no priorities")
-    timeout: float | None = Field(
-        default=None, gt=0, le=60_000, allow_inf_nan=False, description="[ms] to wait for the subscriber; default 2000"
+    timeout: Number | None = Field(
+        default=None, gt=0, le=60_000, description="[ms] to wait for the subscriber; default 2000"
     )
 
 

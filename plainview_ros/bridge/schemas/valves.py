@@ -8,7 +8,7 @@ from pydantic import Field
 
 from plainview_ros import assets
 from plainview_ros.bridge.gateway import Plain
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score, midnight_s, web_name
+from plainview_ros.bridge.schemas.base import Instant, Number, Schema, Score, midnight_s, web_name
 
 Status = Literal["ok", "warning", "offline", "maintenance"]
 
@@ -88,7 +88,7 @@ class ValveHealth(ValveReading):
 
 
 class ActuateRequest(Schema):
-    target_position: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+    target_position: Annotated[Number, Field(ge=0, le=1)] | None = Field(
         default=None, description="0 closed, 1 open; not given: the other end position", examples=[0.0]
     )
     reason: str = Field(default="", max_length=500, examples=["weekly test"])
