@@ -128,11 +128,12 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
 
 
 async def _watched(work: Background, bridge: Bridge) -> None:
-    """Work that ends by a defect must not end in silence."""
+    """Work that ends by a defect must not end in silence: it is in the log and in /health."""
     try:
         await work(bridge)
     except Exception:
         logger.exception("defect: background work %s has ended", work.__name__)
+        bridge.ended.append(work.__name__)
 
 
 def _own_ros_side() -> RosSide:

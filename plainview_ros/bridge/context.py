@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
@@ -49,6 +49,8 @@ class Bridge:
     started_s: float
     """When the bridge came up, on the monotonic clock [s]."""
     listeners: tuple[Listener, ...] = ()
+    ended: list[str] = field(default_factory=list)
+    """Background work that a defect has ended."""
 
     def take(self, received: Received) -> None:
         """A message came from ROS: project it, announce what it means, tell who listens."""

@@ -37,6 +37,10 @@ def health(bridge: Bridge) -> Health:
         ros = Check(status="down", detail=f"the ROS executor has done nothing for {silent_s:.1f} s")
     checks = {"ros": ros, "events": _events(bridge)}
     checks |= {key: _freshness(bridge.state, topic) for key, topic, _, _ in MODULES}
+    for work in bridge.ended:
+        checks[work] = Check(
+            status="degraded", detail="ended by a defect, see the bridge's log; start the bridge again"
+        )
     for complaint in bridge.state.complaints():
         checks[complaint["name"]] = Check(status="degraded", detail=f"{complaint['level']}: {complaint['message']}")
     status: Condition = "ok" if all(check.status == "ok" for check in checks.values()) else "degraded"

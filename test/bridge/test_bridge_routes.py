@@ -14,7 +14,9 @@ from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
+from plainview_ros.bridge import app
 from plainview_ros.bridge.commands import refusal
+from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros import topics
@@ -77,6 +79,20 @@ def test_health_is_down_with_503_when_ros_does_not_run(fake: FakeBridge) -> None
     response = fake.request("GET", "/health")
     assert (response.status_code, response.json()["status"]) == (503, "down")
     assert "9.0 s" in response.json()["checks"]["ros"]["detail"]
+
+
+def test_background_work_that_ended_by_a_defect_is_named_in_health(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play_backwards(_: Bridge) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(app, "BACKGROUND", (play_backwards,))
+    with fake_bridge(rig) as fake:
+        say_all(fake)
+        health = fake.get("/health")
+    assert health["status"] == "degraded"
+    assert health["checks"]["play_backwards"]["status"] == "degraded"
+    assert "ended by a defect" in health["checks"]["play_backwards"]["detail"]
+    assert "secret" not in str(health)
 
 
 # -- valves ------------------------------------------------------------------------------------------------------------
@@ -338,7 +354,9 @@ def test_flow_health_score_follows_the_rule_of_the_first_version(
 )
 def test_source_is_mock_only_while_the_simulator_alone_publishes(fake: FakeBridge, source: int, told: str) -> None:
     fake.say(make.flow_state(source=source, publishers=["/simulator"]))
-    assert fake.get("/flow/source") == {"source": told, "publishers": ["/simulator"], "stale": False}
+    live = source != FlowState.SOURCE_NONE
+    shown = fake.get("/flow/source")
+    assert shown == {"source": told, "live": live, "publishers": ["/simulator"], "stale": False}
 
 
 def test_history_range_and_export_tell_what_is_in_memory(fake: FakeBridge) -> None:

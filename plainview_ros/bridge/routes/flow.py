@@ -91,11 +91,13 @@ async def anomalies(
 
 @router.get("/source")
 async def source(bridge: BridgeDep) -> FlowSource:
-    state = bridge.state.snapshot(FLOW_STATE)
+    """Where the instruments' values come from; `ros2` with `live: false`: from nobody at present."""
+    state, stale = bridge.state.snapshot(FLOW_STATE), bridge.state.is_stale(FLOW_STATE)
     return FlowSource(
         source="mock" if state and state["source"] == "simulated" else "ros2",
         publishers=state["publishers"] if state else [],
-        stale=bridge.state.is_stale(FLOW_STATE),
+        live=state is not None and state["source"] != "none" and not stale,
+        stale=stale,
     )
 
 

@@ -154,6 +154,7 @@ class FlowMetrics(Schema):
 
 class FlowSource(Schema):
     source: Literal["mock", "ros2"] = Field(description="mock: only the simulator publishes the instruments")
+    live: bool = Field(description="somebody publishes them now; false also while nobody can know", examples=[True])
     publishers: list[str] = Field(description="nodes that publish the instruments", examples=[["/simulator"]])
     stale: bool = Field(examples=[False])
 
