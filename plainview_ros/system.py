@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from plainview_ros.ros import topics
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a member that judges is called on the web."""
+
+    key: str
+    title: str
+    description: str
+    state_topic: str
+    """Its snapshot: as long as that is fresh the module is well."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -15,16 +28,37 @@ class Member:
     """``module:class`` of the node."""
     only_if: Literal["sim", "bridge"] | None = None
     """Started only when this argument is true."""
+    module: Module | None = None
 
 
 MEMBERS = (
     Member("simulator", "plainview_ros.simulator.node:SimulatorNode", only_if="sim"),
-    Member("valve_ops", "plainview_ros.valve_ops.node:ValveOpsNode"),
-    Member("pipeline_guard", "plainview_ros.pipeline_guard.node:PipelineGuardNode"),
-    Member("flow_iq", "plainview_ros.flow_iq.node:FlowIqNode"),
-    Member("rig_sight", "plainview_ros.rig_sight.node:RigSightNode"),
+    Member(
+        "pipeline_guard",
+        "plainview_ros.pipeline_guard.node:PipelineGuardNode",
+        module=Module("pipeline-guard", "PipelineGuard", "Robot control & leak prevention", topics.PIPELINE_STATE),
+    ),
+    Member(
+        "rig_sight",
+        "plainview_ros.rig_sight.node:RigSightNode",
+        module=Module(
+            "rig-sight", "RigSight", "Camera/thermal integration for safety monitoring", topics.CAMERAS_STATE
+        ),
+    ),
+    Member(
+        "valve_ops",
+        "plainview_ros.valve_ops.node:ValveOpsNode",
+        module=Module("valve-ops", "ValveOps", "Autonomous actuation & maintenance scheduling", topics.VALVES_STATE),
+    ),
+    Member(
+        "flow_iq",
+        "plainview_ros.flow_iq.node:FlowIqNode",
+        module=Module("flow-iq", "FlowIQ", "Predictive analytics & anomaly detection", topics.FLOW_STATE),
+    ),
     Member("bridge", "plainview_ros.bridge.node:BridgeNode", only_if="bridge"),
 )
+
+MODULES = tuple(member.module for member in MEMBERS if member.module is not None)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from plainview_ros.ros.graph import GraphNode, node_id
+from plainview_ros.system import MEMBERS
 
 NodeHealth = Literal["ok", "warning", "error", "unknown"]
 
-FAMILIES = frozenset({"valve_ops", "pipeline_guard", "flow_iq", "rig_sight", "simulator", "recording", "bridge"})
+FAMILIES = frozenset((*(member.name for member in MEMBERS), "recording"))
 """Types of our own nodes, which are their names; every other node of the graph has the type ``ros2``."""
 
 HEALTH: Mapping[str, NodeHealth] = {"ok": "ok", "warn": "warning", "error": "error"}

@@ -8,24 +8,21 @@ from plainview_ros import __version__
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.schemas.core import Check, Condition, Health, Module
 from plainview_ros.bridge.state import State
-from plainview_ros.ros import topics
+from plainview_ros.system import MODULES
 
 EXECUTOR_SILENT_S = 3.0
 """The node's executor has something to do twice a second; after this long it hangs or has ended."""
 
 
-MODULES = (
-    ("pipeline-guard", topics.PIPELINE_STATE, "PipelineGuard", "Robot control & leak prevention"),
-    ("rig-sight", topics.CAMERAS_STATE, "RigSight", "Camera/thermal integration for safety monitoring"),
-    ("valve-ops", topics.VALVES_STATE, "ValveOps", "Autonomous actuation & maintenance scheduling"),
-    ("flow-iq", topics.FLOW_STATE, "FlowIQ", "Predictive analytics & anomaly detection"),
-)
-
-
 def modules(state: State) -> list[Module]:
     return [
-        Module(key=key, title=title, description=description, status=_freshness(state, topic).status)
-        for key, topic, title, description in MODULES
+        Module(
+            key=module.key,
+            title=module.title,
+            description=module.description,
+            status=_freshness(state, module.state_topic).status,
+        )
+        for module in MODULES
     ]
 
 
@@ -36,7 +33,7 @@ def health(bridge: Bridge) -> Health:
     if silent_s > EXECUTOR_SILENT_S:
         ros = Check(status="down", detail=f"the ROS executor has done nothing for {silent_s:.1f} s")
     checks = {"ros": ros, "events": _events(bridge)}
-    checks |= {key: _freshness(bridge.state, topic) for key, topic, _, _ in MODULES}
+    checks |= {module.key: _freshness(bridge.state, module.state_topic) for module in MODULES}
     for work in bridge.ended:
         checks[work] = Check(
             status="degraded", detail="ended by a defect, see the bridge's log; start the bridge again"
