@@ -556,15 +556,38 @@ class AnyId(dict[str, str]):
         return str(uuid.UUID(int=1))
 
 
-def test_every_route_is_documented_with_problems_and_examples(fake: FakeBridge) -> None:
+def test_every_route_is_documented_with_its_answer_and_its_problems(fake: FakeBridge) -> None:
     openapi = fake.get("/openapi.json")
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
             for status, response in operation["responses"].items():
                 if status[0] in "45" and (path, status) != ("/health", "503"):
                     assert list(response["content"]) == ["application/problem+json"], f"{method} {path} {status}"
-    metrics = openapi["components"]["schemas"]["Metrics"]["properties"]
-    assert metrics["flowRateLpm"]["examples"] == [3300.0]
+                assert status == "307" or all(body["schema"] for body in response["content"].values()), (
+                    f"{method} {path}"
+                )
+
+
+def test_every_field_has_an_example_or_says_what_it_can_be(fake: FakeBridge) -> None:
+    schemas = fake.get("/openapi.json")["components"]["schemas"]
+    bare = [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        if "const" not in schema.get("properties", {}).get("type", {})  # of events there are whole frames
+        for field, value in schema.get("properties", {}).items()
+        if not speaks(value)
+    ]
+    assert bare == []
+
+
+def speaks(schema: Any) -> bool:
+    """Whether a reader, or the page that shows the API, knows a value of it."""
+    if {"examples", "enum", "const", "$ref"} & schema.keys() or schema.get("default") is not None:
+        return True
+    if schema.get("type") in {"boolean", "null"}:
+        return True
+    parts = schema.get("anyOf") or ([schema["items"]] if schema.get("type") == "array" else [])
+    return bool(parts) and all(map(speaks, parts))
 
 
 def test_every_type_of_event_is_documented_with_an_example_frame(fake: FakeBridge) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from plainview_ros import assets
 from plainview_ros.bridge.context import Bridge, BridgeDep
@@ -28,9 +28,10 @@ from plainview_ros.ros.topics import CAMERAS_STATE
 router = APIRouter(prefix="/rig", tags=["RigSight"])
 
 HOUR_S = 3600.0
+PICTURE = {"schema": {"type": "string", "format": "binary"}}
 
 
-def known_camera(bridge: BridgeDep, camera_id: str) -> assets.Camera:
+def known_camera(bridge: BridgeDep, camera_id: Annotated[str, Path(examples=["cam-101"])]) -> assets.Camera:
     camera = bridge.rig.camera.get(camera_id)
     if camera is None:
         raise not_found("camera", camera_id)
@@ -78,7 +79,7 @@ async def stream(bridge: BridgeDep, camera: CameraDep, request: Request) -> Came
     "/cameras/{camera_id}/stream.mjpg",
     status_code=200,
     response_class=MotionJpeg,
-    responses={200: {"content": {"multipart/x-mixed-replace": {}}}, **answers(404, 503)},
+    responses={200: {"content": {"multipart/x-mixed-replace": PICTURE}}, **answers(404, 503)},
 )
 async def motion_jpeg(bridge: BridgeDep, camera: CameraDep) -> MotionJpeg:
     """The camera's pictures as they come; of a thermal camera as RigSight colours and marks them."""
@@ -88,7 +89,7 @@ async def motion_jpeg(bridge: BridgeDep, camera: CameraDep) -> MotionJpeg:
 @router.get(
     "/cameras/{camera_id}/snapshot.jpg",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, **answers(404, 503, 504)},
+    responses={200: {"content": {"image/jpeg": PICTURE}}, **answers(404, 503, 504)},
 )
 async def snapshot(bridge: BridgeDep, camera: CameraDep) -> Response:
     """The next picture that comes (or one that is being shown to somebody now)."""

@@ -145,7 +145,7 @@ async def recent_anomalies(
 @router.get(
     "/export",
     response_model=FlowExport,
-    responses={200: {"content": {"text/csv": {"example": CSV_HEADER}}}, **answers(404)},
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_HEADER}}}, **answers(404)},
 )
 async def export(
     bridge: BridgeDep, line: LineDep, hours: Hours = 24.0, accept: Annotated[str, Header()] = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Path
 
 from plainview_ros.bridge.context import BridgeDep, ClientDep
 from plainview_ros.bridge.errors import not_found
@@ -57,7 +57,7 @@ async def health(bridge: BridgeDep) -> PipelineHealth:
 
 
 @router.get("/sections/{section}", responses=answers(404))
-async def section(bridge: BridgeDep, section: str) -> Section:
+async def section(bridge: BridgeDep, section: Annotated[str, Path(examples=["C-South"])]) -> Section:
     if section not in bridge.rig.section:
         raise not_found("section", section)
     active = [Leak.of(record) for record in bridge.state.active_leaks() if record.latest["section"] == section]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
@@ -73,7 +73,7 @@ async def register(bridge: BridgeDep, agent: Agent) -> Registered:
 
 
 @router.get("/nodes/{node_id:path}", responses=answers(404))
-async def node(bridge: BridgeDep, node_id: str) -> Node:
+async def node(bridge: BridgeDep, node_id: Annotated[str, Path(examples=["/valve_ops"])]) -> Node:
     return Node.of(find(bridge, node_id))
 
 

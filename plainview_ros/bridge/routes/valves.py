@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, Path
 
 from plainview_ros import assets
 from plainview_ros.bridge.commands import other_end
@@ -17,7 +17,7 @@ from plainview_ros.ros.topics import VALVES_STATE
 router = APIRouter(prefix="/valves", tags=["ValveOps"])
 
 
-def known_valve(bridge: BridgeDep, valve_id: str) -> assets.Valve:
+def known_valve(bridge: BridgeDep, valve_id: Annotated[str, Path(examples=["v-101"])]) -> assets.Valve:
     valve = bridge.rig.valve.get(valve_id)
     if valve is None:
         raise not_found("valve", valve_id)

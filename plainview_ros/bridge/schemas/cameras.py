@@ -64,7 +64,7 @@ class Detection(Schema):
     region: Region
     open: bool = Field(description="still seen", examples=[True])
     temperature_c: float | None = Field(description="[°C] hottest pixel, if thermal", examples=[96.5])
-    evidence: str
+    evidence: str = Field(examples=["96.5 degC, limit 80 degC; 604 px above the limit"])
 
     @classmethod
     def of(cls, record: Record) -> Detection:

@@ -52,7 +52,7 @@ class CurrentMetrics(Metrics):
     line_id: str = Field(examples=["fl-1"])
     learning: bool = Field(description="the detector has not seen enough to judge", examples=[False])
     stale: bool = Field(description="FlowIQ has been silent for too long, or was never heard", examples=[False])
-    stale_values: list[str] = Field(description="values here older than their deadline")
+    stale_values: list[str] = Field(description="values here older than their deadline", examples=[[]])
 
     @classmethod
     def now(cls, line_id: str, state: Plain | None, stale: bool) -> CurrentMetrics:
@@ -82,7 +82,7 @@ class Anomaly(Schema):
     open: bool = Field(description="not back in the expected range yet", examples=[True])
     score: float | None = Field(description="robust standard deviations off", examples=[9.1])
     confidence: float | None = Field(examples=[0.97])
-    evidence: str
+    evidence: str = Field(examples=["PT-601 at 1.65e+06 Pa, expected 1.18e+06 Pa to 1.24e+06 Pa."])
 
     @classmethod
     def of(cls, record: Record) -> Anomaly:
@@ -180,7 +180,7 @@ class FlowExport(Schema):
 
 class Prediction(Schema):
     has_prediction: bool = Field(examples=[False])
-    prediction: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = Field(default=None, examples=[None])
     reason: str | None = Field(default=None, examples=["no forecast is computed yet"])
     cached: bool = False
     anomaly_count: int = Field(examples=[0])

@@ -19,7 +19,7 @@ class TimelineEntry(Schema):
     type: EntryType
     title: str = Field(examples=["Major leak in C-South"])
     description: str = Field(examples=["in minus out minus line pack 0.0031 m³/s over 120 s, threshold 0.0010"])
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = Field(default=None, examples=[{"module": "pipeline-guard"}])
 
     @classmethod
     def of(cls, entry: domain.Entry) -> TimelineEntry:
@@ -40,10 +40,12 @@ class Incident(Schema):
     started_at: Instant
     resolved_at: Instant | None = None
     affected_modules: list[str] = Field(examples=[["pipeline-guard", "flow-iq"]])
-    detection_ids: list[str] = Field(description="ids of leaks, anomalies and camera detections")
-    alert_ids: list[str]
-    root_cause: str | None = None
-    resolution: str | None = None
+    detection_ids: list[str] = Field(
+        description="ids of leaks, anomalies and camera detections", examples=[["0d3c1a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"]]
+    )
+    alert_ids: list[str] = Field(examples=[["c916d541-f1d7-4e3d-b426-83881c5e8cb8"]])
+    root_cause: str | None = Field(default=None, examples=["Worn packing"])
+    resolution: str | None = Field(default=None, examples=[None])
     timeline: list[TimelineEntry] = Field(description="as it became known")
 
     @classmethod
@@ -71,8 +73,8 @@ class Incidents(Schema):
 
 
 class IncidentTimeline(Schema):
-    incident_id: str
-    title: str
+    incident_id: str = Field(examples=["4f0c7d2e-5a55-5c1f-9a0e-0b7f6f3f1a11"])
+    title: str = Field(examples=["Major leak in C-South"])
     status: Status
     started_at: Instant
     resolved_at: Instant | None = None
@@ -84,7 +86,9 @@ class IncidentsHealth(Schema):
     total_incidents: int = Field(examples=[3])
     active_incidents: int = Field(description="not resolved", examples=[1])
     critical_incidents: int = Field(description="not resolved and critical", examples=[0])
-    avg_resolution_minutes: float = Field(description="from start to resolution; 0 while none was resolved")
+    avg_resolution_minutes: float = Field(
+        description="from start to resolution; 0 while none was resolved", examples=[12.5]
+    )
     system_health: Score = Field(description="100, less 10 for each incident that is not resolved", examples=[90])
 
 

@@ -36,7 +36,7 @@ class NewMission(Schema):
 
 
 class Branch(Schema):
-    title: Title | None = None
+    title: Title | None = Field(default=None, examples=["Isolation drill, v-103 stuck"])
 
 
 class Speed(Schema):
@@ -51,7 +51,9 @@ class Mission(Schema):
     created_at: Instant
     started_at: Instant | None = None
     completed_at: Instant | None = Field(default=None, description="end, also of a mission that was stopped")
-    timeline: list[dict[str, Any]] = Field(description="the entries as given, in order, `at` [s] added")
+    timeline: list[dict[str, Any]] = Field(
+        description="the entries as given, in order, `at` [s] added", examples=[[{"at": 0.0, "title": "Leak alarm"}]]
+    )
     playback_speed: float = Field(examples=[1.0])
     steps_reached: int = Field(examples=[1])
     progress: float = Field(ge=0, le=100, description="[%] of the timeline", examples=[40.0])
@@ -74,7 +76,7 @@ class Mission(Schema):
 
 
 class Missions(Schema):
-    count: int
+    count: int = Field(examples=[1])
     missions: list[Mission] = Field(description="newest first")
     active: Mission | None = None
 
@@ -90,4 +92,4 @@ class Done(Schema):
 
 
 class SpeedSet(Done):
-    speed: float
+    speed: float = Field(examples=[2.0])

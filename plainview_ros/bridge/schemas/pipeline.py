@@ -28,7 +28,7 @@ class Leak(Schema):
     status: Literal["active", "contained", "repaired"]
     rate_lpm: float | None = Field(description="[l/min] estimated", examples=[165.0])
     position_m: float | None = Field(description="[m] from the inlet of the pipeline", examples=[4950.0])
-    evidence: str = Field(description="why PipelineGuard says so")
+    evidence: str = Field(description="why PipelineGuard says so", examples=["0.0027 m3/s, 5.1% of the flow"])
 
     @classmethod
     def of(cls, record: Record) -> Leak:
@@ -82,7 +82,7 @@ class Section(Schema):
     guard: Literal["learning", "watching", "transient", "blind"] | None = Field(
         description="what PipelineGuard can find there now; null while nothing was heard", examples=["watching"]
     )
-    guard_reason: str = Field(description="why it is not watching with full sensitivity")
+    guard_reason: str = Field(description="why it is not watching with full sensitivity", examples=[""])
     flow_in_lpm: float | None = Field(examples=[3300.0])
     flow_out_lpm: float | None = Field(examples=[3299.0])
     imbalance_lpm: float | None = Field(description="line pack is accounted for", examples=[1.2])

@@ -27,7 +27,7 @@ class Topics(Schema):
 class Place(Schema):
     lat: Number = Field(ge=-90, le=90, examples=[58.3989])
     lon: Number = Field(ge=-180, le=180, examples=[1.7201])
-    z: Number | None = None
+    z: Number | None = Field(default=None, examples=[None])
 
 
 class Node(Schema):
@@ -100,7 +100,9 @@ class Answer(Schema):
 class TelemetryItem(Schema):
     node_id: str = Field(examples=["/valve_ops"])
     topic: str = Field(examples=["/valves/state"])
-    data: Any = Field(description="the message; long arrays as their length and first items")
+    data: Any = Field(
+        description="the message; long arrays as their length and first items", examples=[{"valves": [{"id": "v-101"}]}]
+    )
     timestamp: Instant
 
     @classmethod
@@ -123,7 +125,7 @@ class NewCommand(Schema):
     )
     priority: Priority = Field(default="normal", description="kept with the command; ROS topics have no priorities")
     timeout: Number | None = Field(
-        default=None, gt=0, le=60_000, description="[ms] to wait for the subscriber; default 2000"
+        default=None, gt=0, le=60_000, description="[ms] to wait for the subscriber; default 2000", examples=[2000]
     )
 
 
@@ -134,7 +136,7 @@ class Command(Schema):
     timestamp: Instant
     topic: str = Field(examples=["/crawler/goal"])
     priority: Priority
-    error: str | None = Field(default=None, description="why it was not sent")
+    error: str | None = Field(default=None, description="why it was not sent", examples=[None])
 
     @classmethod
     def of(cls, command: TopicCommand) -> Command:

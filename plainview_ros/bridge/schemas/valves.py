@@ -30,7 +30,9 @@ class ValveReading(Schema):
     pressure_pa: float | None = Field(description="[Pa] gauge", examples=[2_140_000.0])
     estimated_maintenance: Instant | None
     stale: bool = Field(description="ValveOps has been silent for too long, or was never heard", examples=[False])
-    stale_values: list[str] = Field(description="measured values here that are older than their deadline")
+    stale_values: list[str] = Field(
+        description="measured values here that are older than their deadline", examples=[[]]
+    )
 
 
 class ValveName(Schema):
