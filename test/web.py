@@ -13,7 +13,15 @@ import httpx
 
 from graph import DEADLINE_S, Waiter
 
-Event = dict[str, Any]
+
+class Event(dict[str, Any]):
+    """What a frame's ``data:`` holds, and its ``id:``."""
+
+    id: str = ""
+
+    @property
+    def type(self) -> str:
+        return str(self["type"])
 
 
 def free_port() -> int:
@@ -23,60 +31,77 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def eventually(question: Callable[[], Any], wanted: Callable[[Any], bool], what: str, pause_s: float = 0.02) -> Any:
+    """The first answer that is as wanted; for what no event tells."""
+    end_s = time.monotonic() + DEADLINE_S
+    while not wanted(answer := question()):
+        assert time.monotonic() < end_s, f"not {what} within {DEADLINE_S:g} s: {answer}"
+        time.sleep(pause_s)
+    return answer
+
+
 class EventStream(Waiter):
     """An open ``GET /events``; everything received is kept."""
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, url: str, last_event_id: str = "") -> None:
         super().__init__()
         self.events: list[Event] = []
-        self.ids: list[str] = []
-        self.ended = False
+        self.ended: str | None = None
+        """How the stream ended; ``None`` while it is open."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         self._client = httpx.Client(timeout=DEADLINE_S)
-        self._response = self._client.send(
-            self._client.build_request("GET", f"{url}/events", headers=headers), stream=True
-        )
-        self.status_code = self._response.status_code
+        self._response = self._client.send(self._client.build_request("GET", url, headers=headers), stream=True)
+        assert self._response.status_code == 200, self._response.read()
+        self.headers = self._response.headers
         self._reader = threading.Thread(target=self._read, name="event stream")
         self._reader.start()
 
-    def wait_for(self, type_: str, wanted: Callable[[Event], bool] = lambda _: True) -> Event:
-        """The first event of a type, also of those already received, that is wanted."""
-        return self._first(type_, wanted, 0)
+    def wait_for(self, type_: str, wanted: Callable[[Event], bool] = lambda _: True, **fields: Any) -> Event:
+        """The first event of a type, also of those already received, that is wanted and has these fields."""
 
-    def wait_for_next(self, type_: str, wanted: Callable[[Event], bool] = lambda _: True) -> Event:
-        """The first event of a type received from now on that is wanted."""
-        return self._first(type_, wanted, len(self.events))
+        def found() -> list[Event]:
+            return [e for e in list(self.events) if e.type == type_ and fields.items() <= e.items() and wanted(e)]
 
-    def wait_for_end(self) -> None:
-        self._wait(lambda: self.ended, "end of the stream", lambda: "it is open")
+        self._wait(lambda: bool(found()), f"{type_} {fields}", lambda: f"the last events: {self.events[-3:]}")
+        return found()[0]
+
+    def wait_for_end(self) -> str:
+        """How it ended, ``complete`` when it was not cut off."""
+        self._wait(lambda: self.ended is not None, "end of the stream", lambda: f"{len(self.events)} events")
+        self._reader.join()
+        self._client.close()
+        return str(self.ended)
+
+    def types(self) -> list[str]:
+        return [event.type for event in self.events]
 
     def close(self) -> None:
         self._response.close()
-        self._client.close()
-        self._reader.join()
-
-    def _first(self, type_: str, wanted: Callable[[Event], bool], start: int) -> Event:
-        def found() -> list[Event]:
-            return [event for event in self.events[start:] if event["type"] == type_ and wanted(event)]
-
-        self._wait(lambda: bool(found()), type_, lambda: f"the last events: {self.events[-3:]}")
-        return found()[0]
+        self.wait_for_end()
 
     def _read(self) -> None:
+        ended = "complete"
+        frame: dict[str, str] = {}
         try:
             for line in self._response.iter_lines():
-                field, _, value = line.partition(": ")
-                with self._changed:
-                    if field == "data":
-                        self.events.append(json.loads(value))
-                    elif field == "id":
-                        self.ids.append(value)
-                    self._changed.notify_all()
-        except (httpx.HTTPError, httpx.StreamError, OSError):
-            pass  # closed by us or cut off: either way it has ended
+                if line:
+                    field, _, value = line.partition(": ")
+                    frame[field] = value
+                    continue
+                if "event" in frame:
+                    event = Event(json.loads(frame["data"]))
+                    event.id = frame.get("id", "")
+                    assert event.type == frame["event"]
+                    with self._changed:
+                        self.events.append(event)
+                        self._changed.notify_all()
+                frame = {}
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:  # cut off, or closed by us
+            ended = repr(error)
         finally:
+            self._response.close()
             with self._changed:
-                self.ended = True
+                self.ended = ended
                 self._changed.notify_all()
 
 
@@ -84,12 +109,13 @@ class Web:
     """Requests to a bridge on this machine."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=DEADLINE_S)
         self._streams: list[EventStream] = []
 
-    def events(self, headers: dict[str, str] | None = None) -> EventStream:
-        stream = EventStream(self.url, headers)
+    def events(self, last_event_id: str = "") -> EventStream:
+        stream = EventStream(f"{self.url}/events", last_event_id)
         self._streams.append(stream)
         return stream
 
@@ -103,11 +129,7 @@ class Web:
 
     def get_until(self, path: str, wanted: Callable[[Any], bool], what: str) -> Any:
         """Ask again until the answer is as wanted: what REST says has no event of its own."""
-        deadline = time.monotonic() + DEADLINE_S
-        while not wanted(answer := self.client.get(path).json()):
-            assert time.monotonic() < deadline, f"not {what} within {DEADLINE_S:g} s: {answer}"
-            time.sleep(0.1)
-        return answer
+        return eventually(lambda: self.client.get(path).json(), wanted, what, pause_s=0.1)
 
     def close(self) -> None:
         for stream in self._streams:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 import bridge_messages as make
+from graph import DEADLINE_S
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.context import Bridge
@@ -111,7 +112,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE_S)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -12,8 +12,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from bridge_process import EventClient, LiveBridge, eventually
+from bridge_process import LiveBridge
 from graph import Graph
+from web import EventStream, eventually
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 JOINTS = {"nodeId": "/fleet/crawler", "topic": "/crawler/joints"}
@@ -27,14 +28,14 @@ def live(graph: Graph) -> Iterator[LiveBridge]:
 
 
 @pytest.fixture
-def events(live: LiveBridge) -> Iterator[EventClient]:
+def events(live: LiveBridge) -> Iterator[EventStream]:
     client = live.events()
     yield client
     live.stop()
     client.wait_for_end()
 
 
-def test_foreign_node_is_discovered_heard_and_missed(graph: Graph, live: LiveBridge, events: EventClient) -> None:
+def test_foreign_node_is_discovered_heard_and_missed(graph: Graph, live: LiveBridge, events: EventStream) -> None:
     crawler = rclpy.create_node("crawler", namespace="/fleet", context=graph.context)
     joints = crawler.create_publisher(JointState, "/crawler/joints", BEST_EFFORT)
     events.wait_for("ros2.node.discovered", nodeId="/fleet/crawler", nodeType="ros2")
@@ -49,14 +50,14 @@ def test_foreign_node_is_discovered_heard_and_missed(graph: Graph, live: LiveBri
             joints.publish(message)
 
     timer = graph.node.create_timer(0.02, publish)
-    heard = events.wait_for("ros2.telemetry", **JOINTS).data
+    heard = events.wait_for("ros2.telemetry", **JOINTS)
     assert heard["data"]["position"] == [None, 0.5]
     assert heard["data"]["effort"] == {"length": 100, "first": [1.0] * 64}
     kept = live.client.get("/ros2/telemetry", params=JOINTS).json()["telemetry"]
     assert kept[0]["data"] == heard["data"]
 
     def receipts_ms() -> list[int]:
-        return [event.data["at"] for event in events.events if event.type == "ros2.telemetry"]
+        return [event["at"] for event in events.events if event.type == "ros2.telemetry"]
 
     at_ms = eventually(receipts_ms, lambda times: len(times) >= 5, "five messages")
     assert at_ms[4] - at_ms[0] > 500, "50 messages a second must not become 50 events a second"
