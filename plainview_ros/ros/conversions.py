@@ -9,7 +9,7 @@ from datetime import date, datetime, timezone
 from functools import cache
 from typing import Any
 
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from unique_identifier_msgs.msg import UUID
 
 from plainview_ros.alerts import Alert
@@ -29,6 +29,17 @@ def to_stamp(seconds: float | None) -> Time:
 def from_stamp(stamp: Time) -> float:
     """Seconds since the epoch."""
     return float(stamp.sec) + float(stamp.nanosec) / NANOSECONDS
+
+
+def to_duration(seconds: float) -> Duration:
+    """A length of time [s]; a negative one has a negative ``sec`` and a ``nanosec`` that counts forward from there."""
+    sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    return Duration(sec=sec, nanosec=nanosec)
+
+
+def from_duration(duration: Duration) -> float:
+    """A length of time [s]."""
+    return float(duration.sec) + float(duration.nanosec) / NANOSECONDS
 
 
 def date_stamp(day: date | None) -> Time:

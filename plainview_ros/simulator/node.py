@@ -13,7 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.call import call
-from plainview_ros.ros.conversions import NANOSECONDS, to_stamp
+from plainview_ros.ros.conversions import from_duration, to_stamp
 from plainview_ros.ros.instruments import InstrumentOutput
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
@@ -78,7 +78,7 @@ class SimulatorNode(ModuleNode):
             else self.publisher(CompressedImage, topics.compressed_image(camera.topic), qos.IMAGE)
             for camera in cameras
         }
-        self._crew = CameraCrew(cameras, self.setting("camera_rate_hz"), seed, self._on_frame)
+        self._crew = CameraCrew(cameras, self.setting("camera_rate_hz"), seed, self.from_threads(self._on_frame))
         self.on_cleanup_do(self._crew.stop)
         self.every(min(max(self._plant.pipeline.dt_s / speed / 2, 0.01), 0.05), self._advance, wall=True)
 
@@ -128,16 +128,12 @@ class SimulatorNode(ModuleNode):
         self._crew.shoot(monotonic(), plant.epoch_s + target_s, plant.camera_fault)
 
     def _on_frame(self, frame: Frame) -> None:
-        """On a worker thread."""
         self._publish_frame[frame.camera.id](image(frame))
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
-        points = [
-            (point.positions, point.time_from_start.sec + point.time_from_start.nanosec / NANOSECONDS)
-            for point in message.points
-        ]
+        points = [(point.positions, from_duration(point.time_from_start)) for point in message.points]
         for valve_id, path in read_trajectory(self.rig, message.joint_names, points).items():
             self._plant.follow(valve_id, path)
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
-from builtin_interfaces.msg import Duration
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -25,12 +24,12 @@ from plainview_ros.msg import Alert as AlertMsg
 from plainview_ros.msg import ValveActuation, ValveState, ValveStates
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import (
-    NANOSECONDS,
     alert_message,
     constant,
     date_stamp,
     from_stamp,
     from_uuid_msg,
+    to_duration,
     to_stamp,
     to_uuid_msg,
 )
@@ -191,11 +190,7 @@ class ValveOpsNode(ModuleNode):
             ended.set_result(outcome)
 
     def _command(self, valve: Valve, opening: float, time_s: float) -> None:
-        seconds, nanoseconds = divmod(round(time_s * NANOSECONDS), NANOSECONDS)
-        point = JointTrajectoryPoint(
-            positions=[valve.joint.angle_rad(opening)],
-            time_from_start=Duration(sec=seconds, nanosec=nanoseconds),
-        )
+        point = JointTrajectoryPoint(positions=[valve.joint.angle_rad(opening)], time_from_start=to_duration(time_s))
         self._publish_trajectory(JointTrajectory(joint_names=[valve.joint.name], points=[point]))
 
 

@@ -13,20 +13,22 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hypothesis import given
 from hypothesis import strategies as st
+from plainview_ros.msg import Alert as AlertMsg
+from plainview_ros.msg import ScanFrame, ValveState, ValveStates
 from sensor_msgs.msg import CompressedImage, Imu, JointState
 from std_msgs.msg import Bool, Byte, ByteMultiArray, Float32
 from unique_identifier_msgs.msg import UUID
 
 from plainview_ros import msg as interfaces
 from plainview_ros.alerts import Alert, AlertBook
-from plainview_ros.msg import Alert as AlertMsg
-from plainview_ros.msg import ScanFrame, ValveState, ValveStates
 from plainview_ros.ros.conversions import (
     alert_message,
     constant,
     date_stamp,
+    from_duration,
     from_stamp,
     from_uuid_msg,
+    to_duration,
     to_plain,
     to_stamp,
     to_uuid_msg,
@@ -38,6 +40,13 @@ def test_stamp_and_seconds_are_inverse_to_the_microsecond(seconds: float) -> Non
     stamp = to_stamp(min(seconds, 2**31 - 1))
     assert 0 <= stamp.nanosec < 1_000_000_000
     assert from_stamp(stamp) == pytest.approx(min(seconds, 2**31 - 1), abs=1e-6)
+
+
+@given(st.floats(-1e9, 1e9))
+def test_duration_and_seconds_are_inverse_to_the_microsecond(seconds: float) -> None:
+    duration = to_duration(seconds)
+    assert 0 <= duration.nanosec < 1_000_000_000
+    assert from_duration(duration) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_never_is_the_zero_stamp_and_none() -> None:
