@@ -29,9 +29,6 @@ from plainview_ros.share import share_file
 
 MessageT = TypeVar("MessageT")
 
-DEFECT_CODE = 65535
-"""``error_code`` of a service whose handler failed: none of its own codes."""
-
 
 @dataclass
 class Health:
@@ -68,9 +65,11 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     ``cleanup`` in reverse order.
 
     A callback that raises ``ValueError`` refuses its input: that is counted, logged with the reason and shown in
-    ``/diagnostics``. Any other exception is a defect: logged with its traceback, and the node goes on.
+    ``/diagnostics``. Any other exception is a defect: logged with its traceback, and the node goes on. Not so where
+    somebody waits for an answer (:meth:`serve`, :meth:`serve_action`): the answer says what it refuses, with an error
+    code and a message, and ``ValueError`` is a defect like any other.
 
-    All methods are called on the node's executor thread.
+    All methods are called on the node's executor thread; other threads hand over by :meth:`from_threads`.
     """
 
     SETTINGS: Sequence[Setting] = ()
@@ -149,7 +148,8 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     def serve(self, service_type: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
         """Answer a service. It answers while inactive too: the handler says in its response what it cannot do.
 
-        A handler that raises is a defect, answered with ``DEFECT_CODE`` in the response's ``error_code``.
+        The response has ``error_code``, ``error_msg`` and a constant ``DEFECT``, with which a handler that raised
+        (whatever it raised) is answered.
         """
 
         def guarded(request: Any, response: Any) -> Any:
@@ -157,7 +157,8 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
                 return handler(request, response)
             except Exception:
                 self._report_defect(name)
-                return service_type.Response(error_code=DEFECT_CODE, error_msg=f"{name} failed, see the node's log")
+                defect = service_type.Response.DEFECT
+                return service_type.Response(error_code=defect, error_msg=f"{name} failed, see the node's log")
 
         service = self.create_service(service_type, name, guarded)
         self._undo.append(lambda: self.destroy_service(service))

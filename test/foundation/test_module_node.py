@@ -22,7 +22,7 @@ from std_msgs.msg import String
 
 from graph import DEADLINE_S, Graph, Inbox
 from plainview_ros.ros import qos, topics
-from plainview_ros.ros.node import DEFECT_CODE, Health, ModuleNode
+from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import Spinner
 from plainview_ros.ros.settings import Setting
 
@@ -147,7 +147,7 @@ def test_defect_in_a_service_is_answered_as_one(bench: Bench) -> None:
     good = bench.graph.call(ClearFault, "clear", ClearFault.Request(fault_id="3"))
     assert (good.error_code, good.cleared) == (0, 3)
     bad = bench.graph.call(ClearFault, "clear", ClearFault.Request(fault_id="three"))
-    assert (bad.error_code, bad.error_msg) == (DEFECT_CODE, "clear failed, see the node's log")
+    assert (bad.error_code, bad.error_msg) == (ClearFault.Response.DEFECT, "clear failed, see the node's log")
     bench.is_alive()
 
 
