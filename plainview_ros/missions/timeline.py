@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from plainview_ros.missions.mission import Step
+from plainview_ros.utc import parse_s
 
 MAX_STEPS = 10_000
 MAX_LENGTH_S = 30 * 86_400.0
@@ -47,11 +47,9 @@ def _time_s(entry: Mapping[str, Any], key: str, where: str) -> float:
     value = entry[key]
     if key == "timestamp" and isinstance(value, str):
         try:
-            # Python 3.10 does not read the Z that everybody writes.
-            moment = datetime.fromisoformat(value[:-1] + "+00:00" if value.endswith(("Z", "z")) else value)
+            return parse_s(value)
         except ValueError:
             raise ValueError(f"{where}.timestamp: expected an ISO 8601 time, got {value!r}") from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME:
         raise ValueError(f"{where}.{key}: expected a number between 0 and {MAX_TIME:g}, got {str(value)[:40]}")
     return value / 1000 if key == "timestamp" else float(value)

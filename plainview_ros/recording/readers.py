@@ -8,7 +8,6 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -17,6 +16,7 @@ from mcap.reader import McapReader, make_reader
 from zstandard import ZstdError
 
 from plainview_ros.assets import Quantity
+from plainview_ros.utc import parse_s
 
 TIME_COLUMNS = ("time_s", "timestamp", "datetime", "time")
 
@@ -207,11 +207,9 @@ def _time_s(cell: str, place: str) -> float:
         time_s = float(cell)
     except ValueError:
         try:
-            # Python 3.10 does not know the Z.
-            time = datetime.fromisoformat(cell.strip().replace("Z", "+00:00"))
+            return parse_s(cell)
         except ValueError:
             raise RecordingError(f"{place}: expected seconds or an ISO 8601 time, found {cell!r}") from None
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
     if not math.isfinite(time_s):
         raise RecordingError(f"{place}: expected seconds or an ISO 8601 time, found {cell!r}")
     return time_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Hashable
-from datetime import date, datetime, timezone
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from unique_identifier_msgs.msg import UUID
 
 from plainview_ros.alerts import Alert
 from plainview_ros.msg import Alert as AlertMsg
+from plainview_ros.utc import midnight_s
 
 NANOSECONDS = 1_000_000_000
 
@@ -44,7 +45,7 @@ def from_duration(duration: Duration) -> float:
 
 def date_stamp(day: date | None) -> Time:
     """Midnight UTC of a day as a ROS stamp; ``None`` is the zero stamp."""
-    return to_stamp(None if day is None else datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp())
+    return to_stamp(midnight_s(day))
 
 
 def to_uuid_msg(value: uuid.UUID) -> UUID:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -29,6 +29,7 @@ from plainview_ros.bridge.schemas.flow import (
     Stats,
 )
 from plainview_ros.ros.topics import FLOW_STATE
+from plainview_ros.utc import moment_s
 
 router = APIRouter(prefix="/flow", tags=["FlowIQ"])
 
@@ -120,8 +121,8 @@ async def range_(
     bridge: BridgeDep, line: LineDep, start: datetime | None = None, end: datetime | None = None
 ) -> FlowRange:
     """All samples from start to end: ISO 8601 (UTC if it does not say) or epoch time; default: the last hour."""
-    end_s = _seconds(end) if end else bridge.gateway.now_s()
-    start_s = _seconds(start) if start else end_s - HOUR_S
+    end_s = moment_s(end) if end else bridge.gateway.now_s()
+    start_s = moment_s(start) if start else end_s - HOUR_S
     if start_s > end_s:
         raise BridgeError(422, "invalid_request", "start: expected a time before end")
     samples = bridge.state.flow.between(line, start_s, end_s)
@@ -167,10 +168,6 @@ async def prediction(bridge: BridgeDep, line: LineDep) -> Prediction:
 
 def _current(bridge: Bridge, line: str) -> CurrentMetrics:
     return CurrentMetrics.now(line, *bridge.state.asset(FLOW_STATE, line))
-
-
-def _seconds(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 async def _csv_chunks(samples: list[FlowSample]) -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from plainview_ros.bridge.context import BridgeDep, ClientDep
 from plainview_ros.bridge.errors import not_found
 from plainview_ros.bridge.journal import Record
 from plainview_ros.bridge.problems import answers
-from plainview_ros.bridge.schemas.base import litres, midnight_s
+from plainview_ros.bridge.schemas.base import litres
 from plainview_ros.bridge.schemas.pipeline import (
     Leak,
     PipelineAlerts,
@@ -22,6 +22,7 @@ from plainview_ros.bridge.schemas.pipeline import (
     Section,
 )
 from plainview_ros.ros.topics import PIPELINE_STATE
+from plainview_ros.utc import midnight_s
 
 router = APIRouter(prefix="/pipeline", tags=["PipelineGuard"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -27,11 +27,6 @@ def web_name(schema: type[Schema], field: str) -> str:
 def iso(stamp_s: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC."""
     return datetime.fromtimestamp(stamp_s, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def midnight_s(day: date | None) -> float | None:
-    """The beginning of a day in UTC, in seconds since the epoch."""
-    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()
 
 
 def epoch_ms(stamp_s: float) -> int:

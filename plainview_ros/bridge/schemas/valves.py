@@ -8,7 +8,8 @@ from pydantic import Field
 
 from plainview_ros import assets
 from plainview_ros.bridge.gateway import Plain
-from plainview_ros.bridge.schemas.base import Instant, Number, Schema, Score, midnight_s, web_name
+from plainview_ros.bridge.schemas.base import Instant, Number, Schema, Score, web_name
+from plainview_ros.utc import midnight_s
 
 Status = Literal["ok", "warning", "offline", "maintenance"]
 
