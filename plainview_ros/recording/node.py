@@ -12,18 +12,17 @@ from typing import Any
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import FluidPressure, Temperature
 from std_msgs.msg import Float32, Float64
 
 from plainview_ros.assets import Quantity
-from plainview_ros.msg import FlowRate, ScanFrame
+from plainview_ros.msg import ScanFrame
 from plainview_ros.recording.channels import parse_map
 from plainview_ros.recording.player import Player
 from plainview_ros.recording.readers import RecordingError, Schema, open_recording
 from plainview_ros.recording.routing import Route
 from plainview_ros.ros import qos, topics
-from plainview_ros.ros.conversions import to_stamp
-from plainview_ros.ros.instruments import InstrumentOutput
+from plainview_ros.ros.conversions import to_stamp, type_name
+from plainview_ros.ros.instruments import MESSAGES, InstrumentOutput
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
 from plainview_ros.ros.settings import Setting
@@ -126,12 +125,10 @@ def decode_scan(data: bytes) -> list[tuple[str, float]]:
 
 
 SCHEMAS = {
-    "sensor_msgs/msg/FluidPressure": one_reading(FluidPressure, "fluid_pressure", "pressure"),
-    "sensor_msgs/msg/Temperature": one_reading(Temperature, "temperature", "temperature"),
-    "plainview_ros/msg/FlowRate": one_reading(FlowRate, "flow_rate", "flow_rate"),
-    "std_msgs/msg/Float64": one_reading(Float64, "data"),
-    "std_msgs/msg/Float32": one_reading(Float32, "data"),
-    "plainview_ros/msg/ScanFrame": Schema(None, decode_scan, one_reading=False),
+    **{type_name(kind): one_reading(kind, field, quantity) for quantity, (kind, _topic, field) in MESSAGES.items()},
+    type_name(Float64): one_reading(Float64, "data"),
+    type_name(Float32): one_reading(Float32, "data"),
+    type_name(ScanFrame): Schema(None, decode_scan, one_reading=False),
 }
 """How the messages of a bag are read, by name of their type."""
 

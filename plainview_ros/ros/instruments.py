@@ -11,6 +11,7 @@ from plainview_ros.assets import Instrument, Quantity
 from plainview_ros.msg import FlowRate, ScanFrame
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, to_stamp
+from plainview_ros.ros.graph import node_id
 from plainview_ros.ros.node import ModuleNode
 from plainview_ros.samples import BadSampleError, Sample, SampleGate
 
@@ -125,7 +126,7 @@ class InstrumentFeed:
         infos = (
             info for topic in self._topics for info in self._node.get_publishers_info_by_topic(self._resolve(topic))
         )
-        return sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos})
+        return sorted({node_id(info.node_name, info.node_namespace) for info in infos})
 
     def _resolve(self, topic: str) -> str:
         return str(self._node.resolve_topic_name(topic))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import configparser
 import importlib
 import xml.etree.ElementTree as ET
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 import plainview_ros
 from graph import REPOSITORY
-from plainview_ros.assets import load_rig
+from plainview_ros.assets import SCAN_ONLY, Quantity, load_rig
+from plainview_ros.ros.instruments import MESSAGES
 from plainview_ros.ros.node import ModuleNode
 from plainview_ros.system import ARGUMENTS, MEMBERS
 
@@ -48,6 +49,10 @@ def test_every_node_has_an_executable_of_its_name() -> None:
 def test_member_of_the_system_names_the_class_of_its_node(member: Any) -> None:
     module, name = member.node.split(":")
     assert getattr(importlib.import_module(module), name) is node_class(member.name)
+
+
+def test_every_quantity_has_a_message_or_comes_by_scan_only() -> None:
+    assert MESSAGES.keys() == set(get_args(Quantity)) - SCAN_ONLY
 
 
 def test_the_version_is_the_same_everywhere() -> None:
