@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from plainview_ros.system import ARGUMENTS, MEMBERS, Member
 def up(options: argparse.Namespace) -> int:
     """Compose the whole system in this process."""
     # Here and below, ROS is imported only by the commands that need it: it is slow, and `check` runs without.
-    from plainview_ros.ros.process import Spinner, ros_arguments, ros_process
+    from plainview_ros.ros.process import Spinner, ros_arguments, ros_process, told_to_end
 
     settings: dict[str, object] = {"use_sim_time": options.use_sim_time}
     settings["simulator:use_sim_time"] = False  # it is the clock and does not follow it
@@ -30,6 +29,7 @@ def up(options: argparse.Namespace) -> int:
         log_level=options.log_level,
         settings=settings,
     )
+    end = told_to_end()
     with ros_process(arguments), ExitStack() as running:
         for member in MEMBERS:
             if member.name == "bridge" or not _wanted(member, options):
@@ -38,10 +38,10 @@ def up(options: argparse.Namespace) -> int:
             running.callback(spinner.stop)
             if not spinner.start():
                 return 1
-        if options.bridge == "true":
+        if options.bridge == "true" and not end.is_set():
             serve: Callable[[], int] = _load("plainview_ros.bridge.start:serve_node")
             return serve()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        end.wait()
         return 0
 
 
@@ -179,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -121,14 +121,14 @@ class Publisher(Waiter):
 
 
 class NodeProcess(Waiter):
-    """A node of ours in its own process; what it prints is kept."""
+    """A node (or the command line) of ours in its own process; what it prints is kept."""
 
-    def __init__(self, name: str, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, name: str, module: str, arguments: list[str], environment: dict[str, str]) -> None:
         super().__init__()
         self.name = name
         self._lines: list[str] = []
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", f"plainview_ros.{name}.node", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -158,10 +158,14 @@ class NodeProcess(Waiter):
         self._reader.join()
         return code
 
-    def stop(self) -> int:
-        """Ctrl-C; exit code."""
+    def interrupt(self) -> None:
+        """Ctrl-C."""
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGINT)
+
+    def stop(self) -> int:
+        """Ctrl-C; exit code."""
+        self.interrupt()
         return self.wait()
 
     def kill(self) -> None:
@@ -218,10 +222,15 @@ class Graph:
     ) -> NodeProcess:
         """Start ``plainview_ros.<name>.node`` with parameters; returns once it is active (or at once without wait)."""
         pairs = [part for key, value in (settings or {}).items() for part in ("-p", f"{key}:={value}")]
-        process = NodeProcess(name, ["--ros-args", *arguments, *pairs], self.environment)
-        self._processes.append(process)
+        process = self.run(name, f"plainview_ros.{name}.node", ["--ros-args", *arguments, *pairs])
         if wait:
             process.wait_for_log(f"[{name}]: active")
+        return process
+
+    def run(self, name: str, module: str, arguments: list[str]) -> NodeProcess:
+        """Start a module of ours on this graph."""
+        process = NodeProcess(name, module, arguments, self.environment)
+        self._processes.append(process)
         return process
 
     # -- the test's own messages ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,13 +16,18 @@ stopped reading, whose bytes in flight would be waited for without end."""
 
 
 class Server(uvicorn.Server):
-    """Says where to look once it listens."""
+    """Says where to look once it listens, and ends once."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             url = f"http://{self.config.host}:{self.config.port}"
             print(f"Plainview is at {url}/  (API: {url}/docs  live: curl -N {url}/events)", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A second Ctrl-C must not cut the taking down short: its time is bounded already."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
 
 def serve(app: FastAPI, host: str, port: int) -> int:
@@ -35,4 +41,5 @@ def serve(app: FastAPI, host: str, port: int) -> int:
     config = uvicorn.Config(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=GRACE_S)
     with suppress(KeyboardInterrupt):
         Server(config).run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is taking down
     return 0

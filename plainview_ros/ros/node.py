@@ -18,6 +18,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.task import Future
 
 from plainview_ros.assets import Rig, RigError, load_rig
 from plainview_ros.ros import qos as profiles
@@ -89,7 +90,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._refusals = Refusals()
         self._defects = 0
         self._deaf_topics: dict[str, DeafTopic] = {}
-        self.exit_code: int | None = None
+        self.ended: Future[int] = Future()
         try:
             for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
                 self.declare_parameter(setting.name, setting.default, setting.descriptor())
@@ -230,7 +231,8 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
 
     def finish(self, exit_code: int = 0) -> None:
         """End the process that :func:`plainview_ros.ros.process.run` runs this node in: it has nothing more to do."""
-        self.exit_code = exit_code
+        if not self.ended.done():
+            self.ended.set_result(exit_code)
 
     def refuse(self, subject: str, reason: str) -> None:
         """Count and log input that was not used; ``subject`` groups what is logged at most every ten seconds."""
