@@ -1,8 +1,8 @@
 """Build entry for pip and CMake; what the package is stands in setup.cfg.
 
-``pip install .`` in an environment with ROS also builds the interfaces, by the same CMakeLists.txt that colcon uses, and
-puts them, the launch file and the configuration where a ROS prefix has them. Without ROS it installs the Python code
-alone and says so.
+``pip install .`` in an environment with ROS also builds the interfaces, by the same CMakeLists.txt that colcon uses,
+and puts them, the launch file and the configuration where a ROS prefix has them. Without ROS it installs the Python
+code alone and says so.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class BuildWithInterfaces(build_py):
         super().run()
         prefixes = ros_prefixes()
         if not prefixes:
-            self.warn("no ROS found: the messages are not built; source a workspace in which colcon built plainview_ros")
+            self.warn(
+                "no ROS found: the messages are not built; source a workspace in which colcon built plainview_ros"
+            )
             return
         # An editable or plain build below the source tree, so that a second one is quick.
         build = Path(self.get_finalized_command("build").build_temp).resolve() / "interfaces"

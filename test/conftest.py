@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from graph import DEADLINE_S, REPOSITORY, Graph
 from plainview_ros.assets import Rig, load_rig
+from ros_graph import DEADLINE_S, REPOSITORY, Graph
 
 # A slow machine is no defect: only the one deadline of the graph judges time.
 settings.register_profile("plainview", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from graph import DEADLINE_S, Waiter
+from ros_graph import DEADLINE_S, Waiter
 
 
 class Event(dict[str, Any]):

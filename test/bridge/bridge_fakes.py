@@ -14,13 +14,13 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 import bridge_messages as make
-from graph import DEADLINE_S
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received, RosNode
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros.graph import GraphNode
+from ros_graph import DEADLINE_S
 
 T = TypeVar("T")
 

@@ -6,6 +6,8 @@ import math
 import uuid
 from typing import Any
 
+from plainview_ros.bridge.gateway import Plain, Received
+from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.msg import (
     Alert,
     CameraState,
@@ -23,9 +25,6 @@ from plainview_ros.msg import (
     ValveState,
     ValveStates,
 )
-
-from plainview_ros.bridge.gateway import Plain, Received
-from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain, to_stamp, to_uuid_msg
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph import Graph, NodeProcess
+from ros_graph import Graph, NodeProcess
 from web import Web, free_port
 
 

@@ -16,19 +16,19 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from plainview_ros.action import ActuateValve
-from plainview_ros.msg import Alert, Leak, ValveStates
-from plainview_ros.srv import ResolveLeak
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
 
 import bridge_messages as make
 from bridge_process import LiveBridge
-from graph import DEADLINE_S, REPOSITORY, Graph, Publisher
+from plainview_ros.action import ActuateValve
 from plainview_ros.bridge.server import GRACE_S
+from plainview_ros.msg import Alert, Leak, ValveStates
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_uuid_msg
+from plainview_ros.srv import ResolveLeak
+from ros_graph import DEADLINE_S, REPOSITORY, Graph, Publisher
 from web import EventStream, eventually, free_port
 
 QUICK_EXIT_S = DEADLINE_S / 10

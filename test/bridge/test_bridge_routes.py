@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
@@ -19,6 +18,7 @@ from plainview_ros.bridge.commands import refusal
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.settings import Settings
+from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plainview_ros.msg import Alert, Leak
 
 import bridge_messages as make
 from plainview_ros.bridge.admission import check_names, check_transition
@@ -17,6 +16,7 @@ from plainview_ros.bridge.journal import Journal
 from plainview_ros.bridge.schemas.events import Event
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
+from plainview_ros.msg import Alert, Leak
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 

@@ -6,10 +6,10 @@ import uuid
 from typing import Any
 
 import pytest
-from plainview_ros.msg import Alert
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge
+from plainview_ros.msg import Alert
 
 
 def alert(valve_id: str = "v-101", phase: str = "RAISED", **more: Any) -> Alert:

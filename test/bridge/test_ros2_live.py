@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from bridge_process import LiveBridge
-from graph import Graph
+from ros_graph import Graph
 from web import EventStream, eventually
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from graph import REPOSITORY
 from plainview_ros.bridge.admission import NAMED
 from plainview_ros.bridge.announcements import TRANSITIONS
 from plainview_ros.bridge.graph import FAMILIES
@@ -18,6 +17,7 @@ from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import constant_names
 from plainview_ros.ros.from_plain import message_type
 from plainview_ros.system import MODULES
+from ros_graph import REPOSITORY
 
 
 def test_every_snapshot_is_taken_apart_and_belongs_to_a_module() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import rclpy
 import yaml
-from plainview_ros.msg import Alert, FlowAnomaly, FlowRate, FlowState, ScanFrame
 from sensor_msgs.msg import FluidPressure, Temperature
 
-from graph import REPOSITORY, Graph, Inbox
+from plainview_ros.msg import Alert, FlowAnomaly, FlowRate, FlowState, ScanFrame
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, from_uuid_msg
+from ros_graph import REPOSITORY, Graph, Inbox
 
 QUICK: dict[str, object] = {"learn_s": 10.0, "min_samples": 12, "lasting_s": 5.0}
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph import REPOSITORY
 from plainview_ros.assets import Instrument, Quantity, load_rig
 from plainview_ros.flow_iq.detectors import ChannelDetector, Limits
+from ros_graph import REPOSITORY
 
 DATA = REPOSITORY / os.environ.get("PLAINVIEW_DATA", "../shared/data")
 

@@ -13,14 +13,14 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hypothesis import given
 from hypothesis import strategies as st
-from plainview_ros.msg import Alert as AlertMsg
-from plainview_ros.msg import ScanFrame, ValveState, ValveStates
 from sensor_msgs.msg import CompressedImage, Imu, JointState
 from std_msgs.msg import Bool, Byte, ByteMultiArray, Float32
 from unique_identifier_msgs.msg import UUID
 
 from plainview_ros import msg as interfaces
 from plainview_ros.alerts import Alert, AlertBook
+from plainview_ros.msg import Alert as AlertMsg
+from plainview_ros.msg import ScanFrame, ValveState, ValveStates
 from plainview_ros.ros.conversions import (
     alert_message,
     constant,

@@ -12,10 +12,10 @@ import rclpy
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from graph import Graph, Waiter
 from plainview_ros.ros import qos
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import graph_nodes
+from ros_graph import Graph, Waiter
 
 
 def unguarded(_subject: str, callback: Callable[[], object]) -> Callable[[], object]:

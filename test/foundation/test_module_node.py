@@ -11,8 +11,6 @@ from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from plainview_ros.action import ActuateValve
-from plainview_ros.srv import ClearFault
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 from rclpy.event_handler import PublisherEventCallbacks
@@ -20,11 +18,13 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_msgs.msg import String
 
-from graph import DEADLINE_S, Graph, Inbox
+from plainview_ros.action import ActuateValve
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import Spinner
 from plainview_ros.ros.settings import Setting
+from plainview_ros.srv import ClearFault
+from ros_graph import DEADLINE_S, Graph, Inbox
 
 DEFECT = ActuateValve.Result.DEFECT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graph import DEADLINE_S, REPOSITORY, Graph
+from ros_graph import DEADLINE_S, REPOSITORY, Graph
 
 UP = ("plainview_ros.cli", "up", "--params")
 SIMULATOR = ("plainview_ros.simulator.node", "--ros-args", "--params-file")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graph import REPOSITORY
 from plainview_ros.assets import Rig, RigError, load_rig
+from ros_graph import REPOSITORY
 
 RIG_TEXT = (REPOSITORY / "config" / "rig.yaml").read_text(encoding="utf-8")
 

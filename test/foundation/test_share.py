@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graph import REPOSITORY
 from plainview_ros.share import share_file
+from ros_graph import REPOSITORY
 
 
 def installed(prefix: Path, name: str) -> Path:

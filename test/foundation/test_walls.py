@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graph import REPOSITORY
+from ros_graph import REPOSITORY
 
 SOURCES = REPOSITORY / "plainview_ros"
 GENERATED = ("plainview_ros.msg", "plainview_ros.srv", "plainview_ros.action")

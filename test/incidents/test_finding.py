@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from plainview_ros.msg import Alert, Detection, FlowAnomaly, Leak
-
 from plainview_ros.incidents.finding import Asset, from_alert, from_anomaly, from_detection, from_leak
+from plainview_ros.msg import Alert, Detection, FlowAnomaly, Leak
 from plainview_ros.ros.conversions import to_plain, to_stamp, to_uuid_msg
 
 THING, EVENT = uuid.uuid4(), uuid.uuid4()

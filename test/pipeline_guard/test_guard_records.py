@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph import REPOSITORY
 from plainview_ros.assets import Rig
 from plainview_ros.pipeline_guard.watch import Judgement, SectionWatch, Sensitivity
 from plainview_ros.samples import Sample
+from ros_graph import REPOSITORY
 
 DATA = REPOSITORY / os.environ.get("PLAINVIEW_DATA", "../shared/data") / "leak" / "dev"
 HAVE_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="no leak records: set PLAINVIEW_DATA to the folder of them")

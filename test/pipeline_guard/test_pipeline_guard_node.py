@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
-from plainview_ros.msg import Alert, FlowRate, Leak, PipelineState, ScanFrame, SectionState
-from plainview_ros.srv import ResolveLeak
 from sensor_msgs.msg import FluidPressure
 
-from graph import REPOSITORY, Graph, NodeProcess, Publisher
 from plainview_ros.assets import Rig
+from plainview_ros.msg import Alert, FlowRate, Leak, PipelineState, ScanFrame, SectionState
 from plainview_ros.pipeline_guard.node import PipelineGuardNode
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_uuid_msg, to_uuid_msg
+from plainview_ros.srv import ResolveLeak
+from ros_graph import REPOSITORY, Graph, NodeProcess, Publisher
 
 FLOW = 0.04
 METERS = ["FT-101", "FT-201", "FT-301", "FT-401", "FT-501", "FT-601"]

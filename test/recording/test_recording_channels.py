@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import REPOSITORY
 from plainview_ros.assets import Quantity, Rig, load_rig
 from plainview_ros.recording.channels import Channel, MapError, check_channels, parse_map
+from ros_graph import REPOSITORY
 
 SOURCES: dict[str, Quantity | None] = {"Pressure": None, "/rig/t/temperature": "temperature"}
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from mcap.writer import Writer
-from plainview_ros.msg import FlowAnomaly, FlowRate, FlowState
 from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import FluidPressure, Temperature
 from std_msgs.msg import Float64
 
-from graph import REPOSITORY, Graph, Inbox
+from plainview_ros.msg import FlowAnomaly, FlowRate, FlowState
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, to_stamp
+from ros_graph import REPOSITORY, Graph, Inbox
 
 RECORDINGS = REPOSITORY / os.environ.get("PLAINVIEW_DATA", "../shared/data") / "recordings"
 

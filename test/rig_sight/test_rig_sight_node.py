@@ -16,11 +16,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
-from plainview_ros.msg import Alert, CameraState, CameraStates, Detection
 from sensor_msgs.msg import CompressedImage, Image
 
-from graph import REPOSITORY, Graph, NodeProcess
+from plainview_ros.msg import Alert, CameraState, CameraStates, Detection
 from plainview_ros.ros import qos, topics
+from ros_graph import REPOSITORY, Graph, NodeProcess
 
 YARD, TANKS = "cam-101", "cam-103"
 """A visible and a thermal camera."""

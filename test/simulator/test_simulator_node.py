@@ -15,16 +15,16 @@ from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from plainview_ros.msg import FlowRate, ScanFrame
-from plainview_ros.srv import ClearFault, InjectFault
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, FluidPressure, Image, JointState, Temperature
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from graph import Graph, Inbox
 from plainview_ros.assets import Rig
+from plainview_ros.msg import FlowRate, ScanFrame
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp
+from plainview_ros.srv import ClearFault, InjectFault
+from ros_graph import Graph, Inbox
 
 NOMINAL_FLOW_M3S = 0.0424
 

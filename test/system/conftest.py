@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from graph import Graph
+from ros_graph import Graph
 from running_system import System
 
 

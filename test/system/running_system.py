@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from graph import REPOSITORY, Graph, NodeProcess
 from plainview_ros.system import MEMBERS
+from ros_graph import REPOSITORY, Graph, NodeProcess
 from web import Web, free_port
 
 

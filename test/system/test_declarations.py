@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 import plainview_ros
-from graph import REPOSITORY
 from plainview_ros.assets import SCAN_ONLY, Quantity, load_rig
 from plainview_ros.ros.instruments import MESSAGES
 from plainview_ros.ros.node import ModuleNode
 from plainview_ros.system import ARGUMENTS, MEMBERS
+from ros_graph import REPOSITORY
 
 NODES = sorted(
     path.parent.name for path in (REPOSITORY / "plainview_ros").glob("*/node.py") if path.parent.name != "ros"

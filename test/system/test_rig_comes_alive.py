@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from plainview_ros.msg import FlowRate, ScanFrame
-from plainview_ros.srv import ClearFault, InjectFault
 from sensor_msgs.msg import CompressedImage, FluidPressure, Image, JointState, Temperature
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from graph import Graph
+from plainview_ros.msg import FlowRate, ScanFrame
 from plainview_ros.ros import qos, topics
+from plainview_ros.srv import ClearFault, InjectFault
+from ros_graph import Graph
 from running_system import System
 
 StartSystem = Callable[..., System]

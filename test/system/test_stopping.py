@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from graph import Graph, NodeProcess
 from plainview_ros.system import MEMBERS
+from ros_graph import Graph, NodeProcess
 from web import Web, free_port
 
 

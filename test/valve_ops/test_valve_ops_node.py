@@ -20,11 +20,11 @@ from rclpy.action import ActionClient
 from sensor_msgs.msg import FluidPressure, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from graph import DEADLINE_S, REPOSITORY, Graph, Inbox, NodeProcess
 from plainview_ros.action import ActuateValve
 from plainview_ros.msg import Alert, ScanFrame, ValveActuation, ValveState, ValveStates
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_uuid_msg
+from ros_graph import DEADLINE_S, REPOSITORY, Graph, Inbox, NodeProcess
 
 Result = ActuateValve.Result
 
