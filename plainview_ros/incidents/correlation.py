@@ -83,8 +83,12 @@ class IncidentBook:
         return sorted(self._incidents.values(), key=lambda incident: incident.started_s, reverse=True)
 
     def add(self, finding: Finding) -> Change | None:
-        """Take one finding in; ``None`` when it belongs to no incident (yet)."""
-        incident = self._holder(finding) or self._joinable(finding)
+        """Take one finding in; ``None`` when it belongs to no incident (yet) or says nothing new of one."""
+        holder = self._holder(finding)
+        goes_on = holder is not None and finding.kind in ("anomaly", "detection") and not finding.ended
+        if goes_on or not finding.is_evidence:
+            return None
+        incident = holder or self._joinable(finding)
         if incident is not None:
             return Change("updated", self._attach(incident, finding))
         if not finding.is_grave or finding.ended:

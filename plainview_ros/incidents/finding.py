@@ -37,6 +37,8 @@ class Finding:
     """Anomalies and detections are evidence and carry ``info``: where one matters, its module raises an alert."""
     ended: bool = False
     """The condition is gone."""
+    is_evidence: bool = True
+    """Whether it says anything about an incident nearby: people and vehicles that move are a site's ordinary course."""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,6 +114,7 @@ def from_detection(message: Mapping[str, Any]) -> Finding:
         title=f"{_words(message['type'])} seen by {message['camera_id']}",
         description=message["evidence"],
         ended=message["phase"] == "ended",
+        is_evidence=message["type"] != "motion",
         details={key: message[key] for key in ("type", "confidence")},
     )
 

@@ -114,9 +114,11 @@ class Executor:
 
     def _keep(self, mission: Mission) -> Mission:
         if len(self._missions) >= MAX_MISSIONS:
-            ended = next((m for m in self._missions.values() if m.status in ("completed", "failed")), None)
-            if ended is None:
-                raise StateError(f"there are {MAX_MISSIONS} missions that have not ended; stop some first")
-            del self._missions[ended.id]
+            del self._missions[self._least_wanted().id]
         self._missions[mission.id] = mission
         return mission
+
+    def _least_wanted(self) -> Mission:
+        """The oldest that has ended, or else the oldest draft: no more than one mission is under way."""
+        order = {"completed": 0, "failed": 0, "draft": 1}
+        return min(self._missions.values(), key=lambda mission: order.get(mission.status, 2))

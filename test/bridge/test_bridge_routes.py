@@ -161,6 +161,13 @@ def test_actuate_without_a_body_strokes_to_the_other_end(fake: FakeBridge, posit
     assert fake.gateway.commands == [("actuate", "v-101", target, "http testclient", "")]
 
 
+def test_actuate_refuses_a_misspelt_target_instead_of_stroking_the_other_way(fake: FakeBridge) -> None:
+    response = fake.post("/valves/v-101/actuate", json={"target": 0.3})
+    assert response.status_code == 422
+    assert "target" in response.json()["detail"]
+    assert fake.gateway.commands == []
+
+
 def test_actuate_takes_a_target_and_a_reason_even_while_nothing_is_known(fake: FakeBridge) -> None:
     fake.post("/valves/v-102/actuate", json={"targetPosition": 0.25, "reason": "test"})
     assert fake.gateway.commands == [("actuate", "v-102", 0.25, "http testclient", "test")]

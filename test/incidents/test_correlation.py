@@ -56,6 +56,20 @@ def test_leak_with_the_anomaly_and_heat_beside_it_is_one_incident(book: Incident
     assert incident.started_s == 100.0
 
 
+def test_evidence_that_goes_on_says_nothing_new_until_it_ends(book: IncidentBook) -> None:
+    book.add(make(E_WEST, "leak", 110.0, "critical"))
+    assert book.add(make(CAMERA, "heat", 120.0)) is not None
+    assert book.add(make(CAMERA, "heat", 122.0)) is None
+    assert book.add(make(CAMERA, "heat", 124.0, ended=True)) is not None
+
+
+def test_ordinary_motion_is_no_evidence(book: IncidentBook) -> None:
+    assert book.add(make(CAMERA, "person", 100.0, is_evidence=False)) is None
+    opened = book.add(make(E_WEST, "leak", 110.0))
+    assert opened is not None
+    assert opened.incident.detection_ids == ("leak",)
+
+
 def test_two_leaks_far_apart_are_two_incidents(book: IncidentBook) -> None:
     book.add(make(A_NORTH, "leak-1", 100.0))
     book.add(make(E_WEST, "leak-2", 101.0))

@@ -78,3 +78,5 @@ def test_anomaly_and_detection_are_evidence() -> None:
     )
     assert not anomaly.is_grave
     assert not detection.is_grave
+    assert detection.is_evidence
+    assert not from_detection(stamped(Detection, detection_id=to_uuid_msg(THING), type="motion")).is_evidence

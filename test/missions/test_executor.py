@@ -68,11 +68,14 @@ def test_unknown_mission_is_a_key_error(played: Played) -> None:
         played.executor.start("nobody", 0.0, 0.0)
 
 
-def test_full_executor_forgets_ended_missions_only(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_executor_forgets_ended_missions_first_then_drafts_never_the_one_under_way(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(executor, "MAX_MISSIONS", 2)
     ended, waiting = played.create(), played.create(1.0)
     played.executor.start(ended, 0.0, 0.0)
     added = played.executor.branch(waiting, 1.0).id
     assert [mission.id for mission in played.executor.all()] == [added, waiting]
-    with pytest.raises(StateError, match="have not ended"):
-        played.create(1.0)
+    played.executor.start(waiting, 2.0, 2.0)
+    newest = played.create(1.0)
+    assert [mission.id for mission in played.executor.all()] == [newest, waiting]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from plainview_ros import assets
 from plainview_ros.bridge.gateway import Plain
@@ -91,6 +91,10 @@ class ValveHealth(ValveReading):
 
 
 class ActuateRequest(Schema):
+    """Unknown fields are refused: a misspelt ``targetPosition`` must not stroke the valve to its other end."""
+
+    model_config = ConfigDict(extra="forbid")
+
     target_position: Annotated[Number, Field(ge=0, le=1)] | None = Field(
         default=None, description="0 closed, 1 open; not given: the other end position", examples=[0.0]
     )
