@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from typing import Any, get_args
 
@@ -53,6 +55,13 @@ def test_member_of_the_system_names_the_class_of_its_node(member: Any) -> None:
 
 def test_every_quantity_has_a_message_or_comes_by_scan_only() -> None:
     assert MESSAGES.keys() == set(get_args(Quantity)) - SCAN_ONLY
+
+
+def test_the_command_is_there_for_whoever_sources_the_workspace() -> None:
+    command = shutil.which("plainview")
+    assert command is not None
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == f"plainview_ros {plainview_ros.__version__}"
 
 
 def test_the_version_is_the_same_everywhere() -> None:
