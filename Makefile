@@ -33,13 +33,13 @@ run: setup
 	$(workspace) && exec plainview up
 
 test: setup
-	$(workspace) && pytest
+	$(workspace) && python -m pytest
 
 lint: setup
-	$(workspace) && ruff check . && ruff format --check . && mypy && lint-imports
+	$(workspace) && python -m ruff check . && python -m ruff format --check . && python -m mypy && lint-imports
 
 format: setup
-	$(tools) && ruff check --fix . && ruff format .
+	$(tools) && python -m ruff check --fix . && python -m ruff format .
 
 setup: install/.built
 
