@@ -32,7 +32,7 @@ def start(context: LaunchContext) -> list[Node]:
             respawn_delay=2.0,
         )
         for member in MEMBERS
-        if member.only_if is None or chosen[member.only_if] == "true"
+        if member.is_wanted(chosen)
     ]
 
 

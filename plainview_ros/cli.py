@@ -12,7 +12,7 @@ from typing import Any
 from plainview_ros import __version__
 from plainview_ros.assets import load_rig
 from plainview_ros.share import share_file
-from plainview_ros.system import ARGUMENTS, MEMBERS, Member
+from plainview_ros.system import ARGUMENTS, MEMBERS
 
 
 def up(options: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def up(options: argparse.Namespace) -> int:
     end = told_to_end()
     with ros_process(arguments), ExitStack() as running:
         for member in MEMBERS:
-            if member.name == "bridge" or not _wanted(member, options):
+            if member.name == "bridge" or not member.is_wanted(vars(options)):
                 continue
             spinner = Spinner(_load(member.node)())
             running.callback(spinner.stop)
@@ -101,10 +101,6 @@ def clear(options: argparse.Namespace) -> int:
 
     print(f"cleared {send(options.fault, ros_arguments(namespace=options.namespace))}")
     return 0
-
-
-def _wanted(member: Member, options: argparse.Namespace) -> bool:
-    return member.only_if is None or getattr(options, member.only_if) == "true"
 
 
 def _load(target: str) -> Any:

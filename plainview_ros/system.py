@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,10 @@ class Member:
     only_if: Literal["sim", "bridge"] | None = None
     """Started only when this argument is true."""
     module: Module | None = None
+
+    def is_wanted(self, chosen: Mapping[str, str]) -> bool:
+        """Whether it is started, by the values of the arguments."""
+        return self.only_if is None or chosen[self.only_if] == "true"
 
 
 MEMBERS = (
