@@ -128,6 +128,13 @@ def test_diagnostics_of_any_node_become_plain() -> None:
     ]
 
 
+def test_long_arrays_and_texts_are_cut_where_a_limit_is_given() -> None:
+    joints = JointState(name=["a" * 201, "b", "c"], position=[1.0, math.nan])
+    plain = to_plain(joints, max_items=2)
+    assert plain["name"] == {"length": 3, "first": [{"length": 201, "first": "a" * 200}, "b"]}
+    assert plain["position"] == [1.0, None]
+
+
 def test_truth_stays_truth() -> None:
     assert to_plain(Bool(data=True)) == {"data": True}
 
