@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache
 from time import monotonic
 
@@ -18,15 +18,20 @@ from fastapi_offline import FastAPIOffline
 
 from plainview_ros import __version__
 from plainview_ros.bridge import problems
+from plainview_ros.bridge.answers import Answers
 from plainview_ros.bridge.context import Background, Bridge
+from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, RosSide
 from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
+from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.projections import projections
 from plainview_ros.bridge.queries import EmptyParameters
-from plainview_ros.bridge.routes import cameras, core, flow, incidents, missions, pipeline, ros2, valves
+from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
+from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
 from plainview_ros.bridge.streams import Seats, closed_at_signal
 from plainview_ros.bridge.telemetry import Telemetry
@@ -35,6 +40,7 @@ from plainview_ros.bridge.video import Video
 
 ROUTERS = (
     core.router,
+    events.router,
     valves.router,
     pipeline.router,
     flow.router,
@@ -72,23 +78,29 @@ BACKGROUND: tuple[Background, ...] = (tick, play_missions, watch_graph)
 """What goes on as long as the bridge runs."""
 
 
-def assemble(gateway: Gateway) -> Bridge:
-    """The parts of a bridge, around a started ROS side."""
+def new_log(settings: Settings) -> EventLog:
+    return EventLog(
+        settings.ring_entries, settings.ring_bytes, settings.telemetry_entries, settings.telemetry_bytes
+    )
+
+
+def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
+    """The parts of a bridge, around a started ROS side and a log."""
     settings = gateway.settings
-    log = EventLog(settings.ring_entries, settings.ring_bytes)
     desk, watch = IncidentDesk(gateway.rig, log), GraphWatch(gateway, log)
     return Bridge(
         rig=gateway.rig,
         settings=settings,
         gateway=gateway,
         log=log,
-        state=State(settings),
+        state=State(settings, announce_since_s=keeping.since_s - settings.announce_max_age_s),
         incidents=desk,
         missions=MissionPlayer(gateway, log),
         graph=watch,
         telemetry=Telemetry(gateway, log),
         topic_commands=TopicCommands(gateway, settings.command_topics),
         video=Video(gateway),
+        keeping=keeping,
         event_seats=Seats("event streams", settings.max_event_streams),
         camera_seats=Seats("camera streams", settings.max_camera_viewers),
         started_s=monotonic(),
@@ -96,18 +108,24 @@ def assemble(gateway: Gateway) -> Bridge:
     )
 
 
-def create_app(ros_side: RosSide | None = None) -> FastAPI:
+def create_app(ros_side: RosSide | None = None, environment: Environment | None = None) -> FastAPI:
     """The application. Its lifespan starts the ROS side, and stops it after all streams have ended.
 
     Args:
         ros_side: starts and stops ROS; default: a node of its own, set by the installed ``config/plainview.yaml``.
+        environment: where things are kept; default: as the environment variables say.
     """
+    environment = environment or Environment.of()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with (ros_side or _own_ros_side())() as gateway:
-            bridge = assemble(gateway)
+        with ExitStack() as stack:
+            gateway = stack.enter_context((ros_side or _own_ros_side())())
+            log = new_log(gateway.settings)
+            keeping = stack.enter_context(kept(log, environment, gateway.settings.ring_bytes))
+            bridge = assemble(gateway, log, keeping)
             app.state.bridge = bridge
+            answers.open(projections(bridge), bridge.state.monotonic_s)
             gateway.connect(asyncio.get_running_loop(), bridge.take)
             tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
             try:
@@ -122,6 +140,8 @@ def create_app(ros_side: RosSide | None = None) -> FastAPI:
     app = FastAPIOffline(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.add_middleware(EmptyParameters)
     problems.install(app)
+    app.state.answers = answers = Answers(app)
+    app.add_middleware(answers.before)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())
     return app

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, Received
 from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
+from plainview_ros.bridge.keeping import Keeping
 from plainview_ros.bridge.mission_player import MissionPlayer
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
@@ -44,6 +46,7 @@ class Bridge:
     telemetry: Telemetry
     topic_commands: TopicCommands
     video: Video
+    keeping: Keeping
     event_seats: Seats
     camera_seats: Seats
     started_s: float
@@ -67,12 +70,12 @@ class Bridge:
         self.video.close()
 
 
-def get_bridge(request: Request) -> Bridge:
-    bridge: Bridge = request.app.state.bridge
+async def get_bridge(connection: HTTPConnection) -> Bridge:
+    bridge: Bridge = connection.app.state.bridge
     return bridge
 
 
-def client_name(request: Request) -> str:
+async def client_name(request: Request) -> str:
     """Who asks, as it is kept with a command."""
     return f"http {request.client.host}" if request.client else "http"
 

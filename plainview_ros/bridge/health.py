@@ -61,4 +61,7 @@ def _freshness(state: State, topic: str) -> Check:
 def _events(bridge: Bridge) -> Check:
     log = bridge.log
     held = f"{log.entries} events, {log.size_bytes} bytes in memory, {bridge.event_seats.taken} clients"
-    return Check(status="down" if log.closed else "ok", detail=held)
+    if log.closed:
+        return Check(status="down", detail=held)
+    trouble = bridge.keeping.trouble()
+    return Check(status="degraded", detail=trouble) if trouble else Check(status="ok", detail=held)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
+from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,9 +72,12 @@ def install(app: FastAPI) -> None:
         return answer(document(422, "invalid_request", detail, errors=fields[:50]))
 
     @app.exception_handler(BridgeError)
-    async def bridge_error(_request: Request, error: BridgeError) -> JSONResponse:
+    async def bridge_error(request: HTTPConnection, error: BridgeError) -> JSONResponse:
         headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        return answer(document(error.status, error.code, error.detail), headers)
+        problem = answer(document(error.status, error.code, error.detail), headers)
+        if isinstance(request, WebSocket):
+            await request.send_denial_response(problem)
+        return problem
 
     @app.exception_handler(Exception)
     async def defect(request: Request, _error: Exception) -> JSONResponse:

@@ -21,6 +21,8 @@ class Settings:
     tick_s: float = 5.0
     ring_entries: int = 10_000
     ring_bytes: int = 16_000_000
+    telemetry_entries: int = 2_000
+    telemetry_bytes: int = 4_000_000
     max_event_streams: int = 500
     max_camera_viewers: int = 50
     send_timeout_s: float = 20.0

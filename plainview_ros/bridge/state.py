@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 
 from plainview_ros.bridge import announcements
@@ -56,17 +57,23 @@ class State:
     A transition handed over again is dropped by its event id. One that is new here but older than
     ``announce_max_age_s`` by the node's clock is history, handed over because the bridge has just started: it is
     remembered, not announced. So after a short restart what was missed is announced late, and after a long one the
-    clients are not flooded with what is over.
+    clients are not flooded with what is over. What an earlier run of this bridge would have announced, had it not
+    ended, is announced however old: the log knows which of it was.
 
     Args:
         settings: deadlines.
+        announce_since_s: nothing that happened after this moment is history [s since the epoch].
         monotonic_s: the clock that ages are counted on [s].
     """
 
-    def __init__(self, settings: Settings, monotonic_s: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, settings: Settings, monotonic_s: Callable[[], float] = monotonic, announce_since_s: float = inf
+    ) -> None:
         self._settings = settings
-        self._monotonic_s = monotonic_s
+        self._announce_since_s = announce_since_s
+        self.monotonic_s = monotonic_s
         self._snapshots: dict[str, Snapshot] = {}
+        self._revisions = dict.fromkeys((*PARTS, topics.DIAGNOSTICS), 0)
         self._complaints: dict[str, tuple[Plain, float]] = {}
         self.actuations = Journal("actuation_id")
         self.leaks = Journal("leak_id")
@@ -88,6 +95,7 @@ class State:
         """Take one message."""
         if received.topic in self._journals:
             return self._apply_transition(received)
+        self._revisions[received.topic] += 1
         if received.topic in PARTS:
             return self._apply_snapshot(received)
         self._apply_diagnostics(received)
@@ -97,7 +105,8 @@ class State:
         journal, data = self._journals[received.topic], received.data
         if not journal.add(data):
             return Applied(new=False, live=False)
-        if received.now_s - data["header"]["stamp"] > self._settings.announce_max_age_s:
+        oldest_s = min(received.now_s - self._settings.announce_max_age_s, self._announce_since_s)
+        if data["header"]["stamp"] < oldest_s:
             return Applied(new=True, live=False)
         return Applied(new=True, live=True, announcements=announcements.of_transition(received.topic, data))
 
@@ -130,6 +139,11 @@ class State:
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
+    def revisions(self, *names: str) -> tuple[int, ...]:
+        """For each topic a number that moves with all that changes what was said on it."""
+        journals, others = self._journals, self._revisions
+        return tuple([journals[name].revision if name in journals else others[name] for name in names])
+
     def snapshot(self, topic: str) -> Plain | None:
         """The newest message of a state topic, however old."""
         return self._snapshots[topic].data if topic in self._snapshots else None
@@ -141,16 +155,22 @@ class State:
 
     def age_s(self, topic: str) -> float | None:
         """Seconds since the newest message of a state topic; ``None`` when there was none."""
-        return self._monotonic_s() - self._snapshots[topic].at_s if topic in self._snapshots else None
+        return self.monotonic_s() - self._snapshots[topic].at_s if topic in self._snapshots else None
 
     def is_stale(self, topic: str) -> bool:
         """Whether the newest message of a state topic is older than its deadline, or there was none."""
         age_s = self.age_s(topic)
         return age_s is None or age_s > self._settings.stale_after_s
 
+    def fresh_until_s(self, topic: str) -> float:
+        """When the newest message of a state topic will become stale; never, if it is already or there was none."""
+        if self.is_stale(topic):
+            return inf
+        return self._snapshots[topic].at_s + self._settings.stale_after_s
+
     def complaints(self) -> list[Plain]:
         """What nodes say of themselves in ``/diagnostics`` now, if it is not "ok"; silent ones are forgotten."""
-        oldest_s = self._monotonic_s() - max(self._settings.stale_after_s, 5.0)
+        oldest_s = self.monotonic_s() - max(self._settings.stale_after_s, 5.0)
         return [status for status, at_s in self._complaints.values() if at_s >= oldest_s]
 
     def active_leaks(self) -> list[Record]:

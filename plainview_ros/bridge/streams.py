@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from starlette.types import Receive, Send
 
@@ -35,30 +36,55 @@ class Seats:
             self.taken -= 1
 
 
-async def respond(
-    receive: Receive, send: Send, headers: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send_timeout_s: float
-) -> None:
-    """Send chunks as the body of a 200 response until there are no more or the client is gone.
+class Patience:
+    """Gives up a client whose network was lost without a goodbye: it takes nothing any more.
 
-    A client whose network was lost without a goodbye takes nothing any more; after ``send_timeout_s`` it is given up.
+    A timer for each piece that is sent would cost more than sending it, so one looks from time to time how long the
+    piece that is under way has been.
+
+    Args:
+        timeout_s: how long one piece may take.
+        give_up: called once when it took longer.
     """
+
+    def __init__(self, timeout_s: float, give_up: Callable[[], object]) -> None:
+        self._timeout_s = timeout_s
+        self._give_up = give_up
+        self._loop = asyncio.get_running_loop()
+        self._since_s: float | None = None
+        self._timer = self._loop.call_later(timeout_s, self._look)
+
+    def sending(self) -> None:
+        self._since_s = self._loop.time()
+
+    def sent(self) -> None:
+        self._since_s = None
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        under_way_s = 0.0 if self._since_s is None else self._loop.time() - self._since_s
+        if under_way_s >= self._timeout_s:
+            self._give_up()
+        else:
+            self._timer = self._loop.call_later(self._timeout_s - under_way_s, self._look)
+
+
+async def until_gone(
+    write: Callable[[Patience], Coroutine[Any, Any, None]], gone: Coroutine[Any, Any, object], send_timeout_s: float
+) -> None:
+    """Write to a client until that is complete, the client is ``gone``, or it takes nothing for ``send_timeout_s``."""
     loop = asyncio.get_running_loop()
 
-    async def write() -> None:
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": encoded})
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                overdue = loop.call_later(send_timeout_s, writing.cancel)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                overdue.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def patiently() -> None:
+        patience = Patience(send_timeout_s, writing.cancel)
+        try:
+            await write(patience)
+        finally:
+            patience.end()
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    writing, watching = loop.create_task(write()), loop.create_task(watch())
+    writing, watching = loop.create_task(patiently()), loop.create_task(gone)
     try:
         await asyncio.wait((writing, watching), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -67,6 +93,28 @@ async def respond(
         ended, _ = await asyncio.gather(writing, watching, return_exceptions=True)
     if isinstance(ended, Exception):
         raise ended
+
+
+async def respond(
+    receive: Receive, send: Send, headers: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send_timeout_s: float
+) -> None:
+    """Send chunks as the body of a 200 response until there are no more or the client is gone."""
+
+    async def write(patience: Patience) -> None:
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                patience.sending()
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                patience.sent()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    await until_gone(write, gone(), send_timeout_s)
 
 
 @contextmanager

@@ -29,7 +29,24 @@ class Event(Schema):
     ABOUT: ClassVar[tuple[str, ...]] = ()
     """Fields that may say what the event is about."""
 
+    TELEMETRY: ClassVar[bool] = False
+    """Worth its newest value: a client that is behind may be spared older ones of the same subject. All other events
+    reach every client, or it is told that it missed some."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ()
+    """Fields that, with the type, name the happening: the same in every bridge and after every restart."""
+
     type: str
+
+    @property
+    def source(self) -> str:
+        """Names the happening; empty when nothing does."""
+        return " ".join((self.type, *(str(getattr(self, field)) for field in self.IDENTITY))) if self.IDENTITY else ""
+
+    @property
+    def subject(self) -> str:
+        """What telemetry is the newest value of."""
+        return self.asset
 
     @property
     def asset(self) -> str:
@@ -45,6 +62,8 @@ class Event(Schema):
 class TelemetryTick(Event):
     """The connection and the bridge are alive: at once, and then every 5 s."""
 
+    TELEMETRY = True
+
     type: Literal["telemetry.tick"] = "telemetry.tick"
     at: Moment
 
@@ -58,11 +77,31 @@ class StreamGap(Event):
 
     type: Literal["stream.gap"] = "stream.gap"
     lost: int | None = Field(description="null: nobody can know how many")
+    missing_after: str | None = Field(description="id of the last event before those; null: not known")
+    missing_until: str = Field(description="id of the last of those, and of this frame")
     at: Moment
+
+
+class StateSnapshot(Event):
+    """The present state, first of all, for who asks for it with `snapshot=true`; each part as its GET answers."""
+
+    type: Literal["state.snapshot"] = "state.snapshot"
+    at: Moment
+    health: Any = Field(description="as `GET /health`")
+    modules: Any = Field(description="as `GET /modules`")
+    valves: Any = Field(description="as `GET /valves`")
+    pipeline: Any = Field(description="as `GET /pipeline/health`")
+    leaks: Any = Field(description="as `GET /pipeline/alerts`")
+    flow: Any = Field(description="as `GET /flow/metrics`")
+    anomalies: Any = Field(description="as `GET /flow/anomalies`")
+    cameras: Any = Field(description="as `GET /rig/cameras`")
+    incidents: Any = Field(description="as `GET /incidents`")
+    missions: Any = Field(description="as `GET /missions`")
 
 
 class _Stroke(Event):
     ABOUT = ("valve_id",)
+    IDENTITY = ("actuation_id",)
 
     valve_id: str
     actuation_id: str
@@ -101,6 +140,7 @@ class ValveActuationFailed(_StrokeEnd):
 
 class _Alert(Event):
     ABOUT = ("valve_id", "section", "line_id", "camera_id", "tag", "asset_id")
+    IDENTITY = ("alert_id",)
 
     severity: alerts.Severity
     message: str
@@ -132,6 +172,7 @@ class AlertAcknowledged(Event):
     """An operator said that a leak is repaired."""
 
     ABOUT = ("section",)
+    IDENTITY = ("leak_id",)
 
     type: Literal["alert.acknowledged"] = "alert.acknowledged"
     timestamp: Instant
@@ -143,6 +184,7 @@ class LeakAlert(Event):
     """A leak was found, or is now known to be larger or smaller; `assetId` is the section."""
 
     ABOUT = ("asset_id",)
+    IDENTITY = ("leak_id", "severity", "at")
 
     type: Literal["leak.alert"] = "leak.alert"
     asset_id: str
@@ -155,6 +197,7 @@ class AnomalyDetected(Event):
     """A flow line left its expected range; `assetId` is the line."""
 
     ABOUT = ("asset_id",)
+    IDENTITY = ("anomaly_id",)
 
     type: Literal["anomaly.detected"] = "anomaly.detected"
     asset_id: str
@@ -168,6 +211,7 @@ class AnomalyDetected(Event):
 class FlowMetricsUpdated(Event):
     """A flow line has new values."""
 
+    TELEMETRY = True
     ABOUT = ("line_id",)
 
     type: Literal["flow.metrics.updated"] = "flow.metrics.updated"
@@ -179,6 +223,7 @@ class DetectionMade(Event):
     """A camera began to see something; `sourceId` is the camera."""
 
     ABOUT = ("source_id",)
+    IDENTITY = ("detection_id",)
 
     type: Literal["detection.made"] = "detection.made"
     source_id: str
@@ -190,6 +235,7 @@ class DetectionMade(Event):
 
 class _Incident(Event):
     ABOUT = ("incident_id",)
+    IDENTITY = ("incident_id", "timestamp", "severity", "status")
 
     incident_id: str
     severity: alerts.Severity
@@ -212,6 +258,7 @@ class IncidentUpdated(_Incident):
 
 class _Mission(Event):
     ABOUT = ("mission_id",)
+    IDENTITY = ("mission_id", "at", "status")
 
     mission_id: str
     at: Moment
@@ -246,6 +293,7 @@ class DeviceStatus(Event):
     """A camera went offline or came back."""
 
     ABOUT = ("device_id",)
+    IDENTITY = ("device_id", "status", "at")
 
     type: Literal["device.status"] = "device.status"
     device_id: str
@@ -254,6 +302,7 @@ class DeviceStatus(Event):
 
 
 class _Ros2(Event):
+    TELEMETRY = True  # what this bridge sees of the graph and listens to; another bridge sees and tells its own
     ABOUT = ("node_id",)
 
     node_id: str
@@ -266,6 +315,10 @@ class Ros2Telemetry(_Ros2):
     topic: str
     data: Any = Field(description="the message; long arrays as their length and first items")
     at: Moment
+
+    @property
+    def subject(self) -> str:
+        return f"{self.node_id} {self.topic}"
 
 
 class Ros2NodeDiscovered(_Ros2):
@@ -288,6 +341,7 @@ class Ros2NodeOffline(_Ros2):
 AnyEvent: TypeAlias = Annotated[
     TelemetryTick
     | StreamGap
+    | StateSnapshot
     | ValveActuationRequested
     | ValveActuationCompleted
     | ValveActuationFailed
@@ -333,7 +387,20 @@ _MISSION: dict[str, Any] = {
 
 EXAMPLES: tuple[Event, ...] = (
     TelemetryTick(at=_NOW_S),
-    StreamGap(lost=None, at=_NOW_S),
+    StreamGap(lost=2, missing_after="1763906700101-0", missing_until="1763906701000-1", at=_NOW_S),
+    StateSnapshot(
+        at=_NOW_S,
+        health={"status": "ok"},
+        modules=[],
+        valves=[{"id": "v-101", "status": "ok"}],
+        pipeline={"integrityScore": 100},
+        leaks={"activeLeakCount": 0},
+        flow={"current": {"flowRateLpm": 3300.0}},
+        anomalies=[],
+        cameras={"onlineCameras": 3},
+        incidents={"activeCount": 0},
+        missions={"count": 0},
+    ),
     ValveActuationRequested(**_STROKE, target_position=0.0, requested_by="http 10.0.0.7", requested_at=_NOW_S),
     ValveActuationCompleted(**_STROKE, torque_nm=181.4, final_position=0.0, completed_at=_NOW_S),
     ValveActuationFailed(
@@ -375,3 +442,5 @@ EXAMPLES: tuple[Event, ...] = (
     Ros2NodeOffline(node_id="/fleet/robot_01", node_type="robot", at=_NOW_S),
 )
 """One of each type."""
+
+EVENT_TYPES = frozenset(event.type for event in EXAMPLES)

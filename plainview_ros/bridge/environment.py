@@ -1,0 +1,47 @@
+"""Where this bridge keeps things and what it is connected to: the environment variables of the HTTP contract."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Nothing of it: everything is in memory and ends with the process."""
+
+    state_dir: Path | None = None
+    """Folder of the files that outlive the process."""
+    database_url: str | None = None
+    """Where history is kept, as SQLAlchemy writes it; ``None``: nowhere."""
+    redis_url: str | None = None
+    """Where several bridges agree on the order of events; ``None``: there is only this one."""
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str] = os.environ) -> Environment:
+        """As ``PLAINVIEW_STATE_DIR``, ``POSTGRES_URL`` and ``REDIS_URL`` say.
+
+        Without the first it is ``plainview`` in the XDG state directory; without the second a SQLite file in there.
+        """
+        state_dir = _state_dir(variables)
+        return cls(
+            state_dir,
+            _postgres(variables.get("POSTGRES_URL", "").strip()) or f"sqlite:///{state_dir / 'plainview.db'}",
+            variables.get("REDIS_URL", "").strip() or None,
+        )
+
+
+def _state_dir(variables: Mapping[str, str]) -> Path:
+    given = variables.get("PLAINVIEW_STATE_DIR", "").strip()
+    if given:
+        return Path(given).expanduser().absolute()
+    xdg = variables.get("XDG_STATE_HOME", "").strip()
+    return (Path(xdg) if xdg else Path.home() / ".local" / "state") / "plainview"
+
+
+def _postgres(url: str) -> str:
+    """``postgres://`` and ``postgresql://`` as SQLAlchemy names the driver."""
+    _scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if separator else url

@@ -1,0 +1,154 @@
+"""The newest lossless events on disk, so that ids and what was said outlive the process, however it ends.
+
+A write-ahead file: an event is in it before any reader of the log sees it. Written to the page cache without ``fsync``,
+it survives ``kill -9`` but not a power cut; what must survive that is in the database. It is text, the frames as a
+client would be sent them, so ``tail -f`` shows them; SSE comments carry what else is needed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from plainview_ros.bridge.event_log import Entry, EventId, make_entry
+
+logger = logging.getLogger(__name__)
+
+SINCE, ABOUT = ": since ", ": about "
+END = b"\n\n"
+
+
+class Kept(NamedTuple):
+    """What was found in the files of an earlier run."""
+
+    since: EventId
+    """Every lossless event after this id is among the entries."""
+    entries: list[Entry]
+
+
+class EventFile:
+    """Two files of bounded size: when the newer is full it becomes the older, whose events go.
+
+    All methods belong to the asyncio side. Writing one event takes some microseconds; when it fails (a full disk) that
+    is logged and shown as :attr:`trouble`, and events go on without.
+
+    Args:
+        folder: where the files are; made if it is not there.
+        max_bytes: of both files together; at the least the newest half of it is kept.
+
+    Raises:
+        OSError: the folder cannot be written to, or another process writes there.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._newer, self._older = folder / "events.sse", folder / "events.old.sse"
+        self._max_bytes = max_bytes // 2
+        self._file = -1
+        self._size = 0
+        self._newest: EventId | None = None
+        self.trouble = ""
+        self._lock = os.open(folder / "events.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise OSError(f"{folder}: another bridge keeps its events there") from error
+
+    def read(self) -> Kept | None:
+        """What an earlier run left; ``None`` when there is nothing (that can be read)."""
+        since: EventId | None = None
+        entries: list[Entry] = []
+        for path in (self._older, self._newer):
+            for item in _read(path):
+                newest = entries[-1].id if entries else since
+                if isinstance(item, Entry) and newest is not None:
+                    entries.append(item)
+                elif isinstance(item, Entry):
+                    since = item.id
+                elif item is None or item != newest:  # a hole, what is before it cannot be told without it
+                    since, entries = item, []
+        return None if since is None else Kept(since, entries)
+
+    def open(self, newest: EventId) -> None:
+        """Go on after the newest id there is. Raises ``OSError``."""
+        self._file = os.open(self._newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        text = self._newer.read_bytes()
+        self._size = text.rfind(END) + len(END) if END in text else 0
+        os.ftruncate(self._file, self._size)  # what a killed process had half written
+        self._newest = newest
+        self._append(self._since())
+
+    def write(self, entry: Entry) -> None:
+        """Keep a new entry."""
+        about = json.dumps({"asset": entry.asset, "source": entry.source})
+        record = f"{ABOUT}{about}\n".encode() + entry.frame
+        try:
+            if self._size + len(record) > self._max_bytes:
+                self._rotate()
+            self._append(self._since() + record if self.trouble else record)
+        except OSError as error:
+            if not self.trouble:
+                logger.error("events are not kept on disk: %s", error)  # its traceback says no more
+            self.trouble = f"events are not kept on disk: {error}"
+        else:
+            self.trouble = ""
+        self._newest = entry.id
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        os.close(self._lock)
+
+    def _since(self) -> bytes:
+        return f"{SINCE}{self._newest}".encode() + END
+
+    def _rotate(self) -> None:
+        self._newer.replace(self._older)
+        os.close(self._file)
+        self._file = os.open(self._newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._size = 0
+        self._append(self._since())
+
+    def _append(self, record: bytes) -> None:
+        written = os.write(self._file, record)
+        if written < len(record):
+            os.ftruncate(self._file, self._size)
+            raise OSError(f"{self._newer}: disk full")
+        self._size += written
+
+
+def _read(path: Path) -> Iterator[EventId | Entry | None]:
+    """Ids that parts begin after, entries, and ``None`` for each record that cannot be read.
+
+    What was cut off in the middle of writing is passed over.
+    """
+    if not path.exists():
+        return
+    *records, _cut_off = path.read_bytes().split(END)
+    yield from (_parse(path, record) for record in records)
+
+
+def _parse(path: Path, record: bytes) -> EventId | Entry | None:
+    try:
+        return _item(record.decode())
+    except (ValueError, KeyError) as error:
+        logger.warning("%s: passed over a record that cannot be read: %s", path, error)
+        return None
+
+
+def _item(record: str) -> EventId | Entry:
+    if record.startswith(SINCE):
+        return EventId.parse(record.removeprefix(SINCE))
+    about, *lines = record.split("\n")
+    known = json.loads(about.removeprefix(ABOUT))
+    fields = dict(line.split(": ", 1) for line in lines)
+    return make_entry(
+        EventId.parse(fields["id"]), fields["event"], fields["data"].encode(), known["asset"], known["source"]
+    )

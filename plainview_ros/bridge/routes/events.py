@@ -1,0 +1,94 @@
+"""What happens, as one stream for each client."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, WebSocket
+from fastapi.requests import HTTPConnection
+
+from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.errors import BridgeError
+from plainview_ros.bridge.event_log import EventId, encode, make_entry
+from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
+from plainview_ros.bridge.problems import answers
+from plainview_ros.bridge.schemas.events import EXAMPLES, AnyEvent
+from plainview_ros.bridge.snapshot import render
+from plainview_ros.bridge.sse import EventStream
+from plainview_ros.bridge.web_socket import converse
+
+router = APIRouter(tags=["Core"])
+
+TABLE = "\n".join(
+    (
+        "Frames of these types; `data:` is the JSON of the schema, `id:` is what to resume after.",
+        "\n| type | when |\n|---|---|",
+        *(f"| `{event.type}` | {' '.join((event.__doc__ or '').split())} |" for event in EXAMPLES),
+    )
+)
+FRAMES = {
+    event.type: {"value": make_entry(EventId(1763906703127, number), event.type, encode(event)).frame.decode()}
+    for number, event in enumerate(EXAMPLES)
+}
+
+
+async def wish_of(
+    types: Annotated[list[str] | None, Query(description="types of events wanted, e.g. `alert.*,leak.alert`")] = None,
+    assets: Annotated[list[str] | None, Query(description="ids of what events are about, e.g. `v-101,C-South`")] = None,
+    since: Annotated[
+        str, Query(description="id of the last event the client has, or a time (ISO 8601, or ms since the epoch)")
+    ] = "",
+    snapshot: Annotated[bool, Query(description="send `state.snapshot` first")] = False,
+    last_event_id: Annotated[str, Header(description="goes before `since`: an EventSource sends it anew")] = "",
+) -> Wish:
+    """What a client of /events or /ws asks for."""
+    try:
+        selection = selection_of(types or (), assets or ())
+    except ValueError as error:
+        raise BridgeError(422, "invalid_request", str(error)) from None
+    try:
+        after = EventId.parse(last_event_id) if last_event_id else None
+    except ValueError:
+        # It is of something else: a browser that were refused for it would never connect again.
+        return Wish(None, lost_place=True, selection=selection, snapshot=snapshot)
+    if after is None and since:
+        try:
+            after = place_of(since)
+        except ValueError as error:
+            raise BridgeError(422, "invalid_request", f"since: {error}") from None
+    return Wish(after, selection=selection, snapshot=snapshot)
+
+
+WishDep = Annotated[Wish, Depends(wish_of)]
+
+
+async def follower_of(connection: HTTPConnection, bridge: BridgeDep, wish: WishDep) -> Follower:
+    return Follower(bridge.log, wish, bridge.keeping.history, partial(render, connection.app.state.answers.answer))
+
+
+FollowerDep = Annotated[Follower, Depends(follower_of)]
+
+
+@router.get(
+    "/events",
+    status_code=200,
+    response_class=EventStream,
+    responses={
+        200: {"model": AnyEvent, "description": TABLE, "content": {"text/event-stream": {"examples": FRAMES}}},
+        **answers(503),
+    },
+)
+async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
+    """Server-Sent Events: everything that happens, from now on or from after `Last-Event-ID`.
+
+    Telemetry may be left out for a client that is behind, its newest values are not. Everything else reaches the client
+    once, also over breaks and restarts, or it gets `stream.gap` and should read the present state again.
+    """
+    return EventStream(follower, bridge.event_seats, bridge.settings.send_timeout_s)
+
+
+@router.websocket("/ws")
+async def events_by_web_socket(socket: WebSocket, bridge: BridgeDep, follower: FollowerDep) -> None:
+    """The same as /events; each event is one text message, the JSON of `data:` with the `id` in it."""
+    await converse(socket, follower, bridge.event_seats, bridge.settings.send_timeout_s)
