@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal
 
 from plainview_ros.ros.graph import GraphNode, node_id
@@ -74,6 +75,8 @@ class NodeBook:
         self._nodes: dict[str, NodeView] = {}
         self._agents: dict[str, NodeView] = {}
         self._reports: dict[str, tuple[str, float]] = {}
+        self.revision = 0
+        """Moves with everything that is taken in."""
 
     def look(self, seen: Iterable[GraphNode], now_s: float, monotonic_s: float) -> Difference:
         """Take a look at the whole graph."""
@@ -90,6 +93,7 @@ class NodeBook:
             for node in seen
         }
         before, self._nodes = self._nodes, nodes
+        self.revision += 1
         overdue = [
             agent
             for agent in self._agents.values()
@@ -114,12 +118,19 @@ class NodeBook:
         if not known and len(self._agents) >= MAX_AGENTS:
             raise TakenError(f"there are {MAX_AGENTS} agents already")
         self._agents[agent.id] = agent
+        self.revision += 1
         return not known
 
     def diagnose(self, name: str, level: str, monotonic_s: float) -> None:
         """Take one status of ``/diagnostics``, whose name begins with the name of the node (REP-107)."""
         if name in self._reports or len(self._reports) < MAX_STATUSES:
             self._reports[name] = (level, monotonic_s)
+            self.revision += 1
+
+    def known_until_s(self, monotonic_s: float) -> float:
+        """When nobody will know any more how some node is that has reported, unless it reports again."""
+        until = (heard_s + DIAGNOSTICS_DEADLINE_S for _, heard_s in self._reports.values())
+        return min((until_s for until_s in until if until_s >= monotonic_s), default=inf)
 
     def get(self, id_: str, monotonic_s: float) -> NodeView | None:
         view = self._nodes.get(id_) or self._agents.get(id_)

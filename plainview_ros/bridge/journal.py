@@ -41,6 +41,8 @@ class Journal:
         self._max_known = known
         self._records: dict[str, Record] = {}
         self._known: dict[str, None] = {}
+        self.revision = 0
+        """Moves with all that changes what is remembered."""
 
     def add(self, data: Plain) -> bool:
         """Take one transition; False when it is known already."""
@@ -57,6 +59,7 @@ class Journal:
         """Take how a snapshot or an answer has a thing; its transition is still to come, or came already."""
         if data["header"]["stamp"] is None:
             return
+        self.revision += 1
         thing_id = data[self._id_field]
         if thing_id in self._records:
             self._records[thing_id].absorb(data)

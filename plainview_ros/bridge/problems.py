@@ -63,6 +63,8 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = CODES.get(error.status_code, phrase.lower().replace(" ", "_"))
+        if error.status_code == 405:
+            error.headers = {"Allow": _allowed(error)}
         return answer(document(error.status_code, code, _why(request, error)), dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
@@ -105,12 +107,18 @@ def _why(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
         return f"there is nothing at {path!r}"
     if error.status_code == 405:
-        return f"{path!r} has no {request.method[:20]}, it has {(error.headers or {}).get('Allow', 'no method')}"
+        return f"{path!r} has no {request.method[:20]}, it has {_allowed(error)}"
     if isinstance(error.__cause__, UnicodeDecodeError):
         return f"body: not in UTF-8, see byte {error.__cause__.start}"
     if isinstance(error.__cause__, RecursionError):
         return "body: nested too deeply"
     return f"body: {error.__cause__}" if error.__cause__ else error.detail
+
+
+def _allowed(error: HTTPException) -> str:
+    """Methods of a path; HEAD is there with GET, see `answers.py`."""
+    methods = {name.strip() for name in (error.headers or {}).get("Allow", "").split(",")} - {""}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def _field(item: dict[str, Any]) -> str:

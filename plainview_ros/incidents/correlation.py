@@ -73,6 +73,8 @@ class IncidentBook:
         self._extents: dict[str, _Extent] = {}
         self._holders: dict[str, str] = {}
         self._unattached: deque[Finding] = deque(maxlen=MAX_UNATTACHED)
+        self.revision = 0
+        """Moves with every change of an incident."""
 
     def get(self, incident_id: str) -> Incident:
         """Raises ``KeyError`` when there is no such incident."""
@@ -105,6 +107,7 @@ class IncidentBook:
         """
         incident = self.get(incident_id).updated(update, now_s)
         self._incidents[incident_id] = incident
+        self.revision += 1
         return Change("updated", incident)
 
     def _holder(self, finding: Finding) -> Incident | None:
@@ -144,6 +147,7 @@ class IncidentBook:
     def _attach(self, incident: Incident, finding: Finding) -> Incident:
         incident = incident.with_finding(finding)
         self._incidents[incident.id] = incident
+        self.revision += 1
         self._holders[finding.id] = incident.id
         if len(self._holders) > MAX_IDS:
             del self._holders[next(iter(self._holders))]

@@ -40,6 +40,8 @@ class Executor:
     def __init__(self, on_transition: Callable[[Transition], object]) -> None:
         self._missions: dict[str, Mission] = {}
         self._on_transition = on_transition
+        self.revision = 0
+        """Moves with every change of a mission but its progress."""
 
     def get(self, mission_id: str) -> Mission:
         return self._missions[mission_id]
@@ -91,6 +93,7 @@ class Executor:
             return
         mission, steps = self.active.advanced(monotonic_s, now_s)
         self._missions[mission.id] = mission
+        self.revision += 1
         for step in steps:
             self._on_transition(Transition("updated", mission, step))
         if mission.status == "completed":
@@ -109,6 +112,7 @@ class Executor:
         if mission.status == "active" and self.active is not None and self.active.id != mission.id:
             raise StateError(f"cannot run mission {mission.id}: mission {self.active.id} is active")
         self._missions[mission.id] = mission
+        self.revision += 1
         self._on_transition(Transition(kind, mission))
         self.advance(monotonic_s, now_s)
 
@@ -116,6 +120,7 @@ class Executor:
         if len(self._missions) >= MAX_MISSIONS:
             del self._missions[self._least_wanted().id]
         self._missions[mission.id] = mission
+        self.revision += 1
         return mission
 
     def _least_wanted(self) -> Mission:

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.routing import compile_path
 
 import bridge_messages as make
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.context import Bridge
+from plainview_ros.bridge.environment import Environment
+from plainview_ros.bridge.event_log import Entry
 from plainview_ros.bridge.gateway import Frame, Gateway, Plain, Received, RosNode
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.ros.graph import GraphNode
@@ -128,14 +130,15 @@ class FakeBridge:
         self.gateway = gateway
         self.bridge: Bridge = app.state.bridge
         self._asyncio_side = asyncio_side
-        self._cursor = 0
+        self._cursor = self.bridge.log.end._replace(lossless=0, telemetry=0)
+        self._read: list[Entry] = []
 
     def say(self, *messages: Any, topic: str = "") -> None:
         """Have messages come from ROS now."""
 
         async def take() -> None:
             for message in messages:
-                monotonic_s = self.bridge.state._monotonic_s()
+                monotonic_s = self.bridge.state.monotonic_s()
                 received = make.received(topic or make.TOPIC_OF[type(message)], message, monotonic_s=monotonic_s)
                 self.gateway.on_message(received)
 
@@ -154,37 +157,35 @@ class FakeBridge:
 
         async def find() -> dict[str, Any]:
             log = self.bridge.log
-            while await log.wait(self._cursor):
-                for entry in log.read(self._cursor):
-                    self._cursor += 1
-                    if entry.type == event_type:
-                        return entry.data
+            while self._read or await log.wait(self._cursor):
+                if not self._read:
+                    portion, self._cursor = log.read(self._cursor)
+                    self._read = list(portion.entries)
+                entry = self._read.pop(0)
+                if entry.type == event_type:
+                    return entry.data
             raise AssertionError(f"the log was closed before {event_type}")
 
         return self._asyncio_side.run(find())
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask, and check that the OpenAPI says such an answer is possible."""
-        asked: list[Scope] = []
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            asked.append(scope)
-            await self.app(scope, receive, send)
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("testclient", 1))
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=("testclient", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
                 return await client.request(method, path, **options)
 
         response = self._asyncio_side.run(ask())
-        self._check_declared(asked[-1], response)
+        self._check_declared(method.lower(), httpx.URL(path).path, response)
         return response
 
-    def _check_declared(self, scope: Scope, response: httpx.Response) -> None:
-        operations = self.app.openapi()["paths"].get(getattr(scope.get("route"), "path_format", ""), {})
-        if scope["method"].lower() in operations and response.status_code != 500:
-            declared = operations[scope["method"].lower()]["responses"]
-            assert str(response.status_code) in declared, f"{scope['path']}: {response.status_code} {response.text}"
+    def _check_declared(self, method: str, path: str, response: httpx.Response) -> None:
+        declared = self.app.openapi()["paths"].items()
+        operations = next((all_ for template, all_ in declared if compile_path(template)[0].match(path)), {})
+        if method in operations and response.status_code != 500:
+            statuses = operations[method]["responses"]
+            assert str(response.status_code) in statuses, f"{path}: {response.status_code} {response.text}"
 
     def post(self, path: str, **options: Any) -> httpx.Response:
         return self.request("POST", path, **options)
@@ -204,7 +205,7 @@ def fake_bridge(rig: Rig, settings: Settings | None = None) -> Iterator[FakeBrid
     def ros_side() -> Iterator[Gateway]:
         yield gateway
 
-    app = create_app(ros_side)
+    app = create_app(ros_side, Environment())
     lifespan = app.router.lifespan_context(app)
     asyncio_side = LoopThread()
     try:

@@ -66,7 +66,7 @@ def test_path_and_method_that_nothing_has_are_named(fake: FakeBridge) -> None:
     problem = refused(fake, 404, "GET", "/valve")
     assert (problem["error"], problem["detail"]) == ("not_found", "there is nothing at '/valve'")
     problem = refused(fake, 405, "PUT", "/valves")
-    assert (problem["error"], problem["detail"]) == ("method_not_allowed", "'/valves' has no PUT, it has GET")
+    assert (problem["error"], problem["detail"]) == ("method_not_allowed", "'/valves' has no PUT, it has GET, HEAD")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ HOUR_S = 3600.0
 PICTURE = {"schema": {"type": "string", "format": "binary"}}
 
 
-def known_camera(bridge: BridgeDep, camera_id: Annotated[str, Path(examples=["cam-101"])]) -> assets.Camera:
+async def known_camera(bridge: BridgeDep, camera_id: Annotated[str, Path(examples=["cam-101"])]) -> assets.Camera:
     camera = bridge.rig.camera.get(camera_id)
     if camera is None:
         raise not_found("camera", camera_id)

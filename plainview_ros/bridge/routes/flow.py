@@ -40,7 +40,7 @@ CSV_ROWS_PER_CHUNK = 500
 Hours = Annotated[float, Query(gt=0, le=24 * 366)]
 
 
-def known_line(
+async def known_line(
     bridge: BridgeDep,
     line_id: Annotated[str | None, Query(alias="lineId", description="default: the rig's first flow line")] = None,
 ) -> str:

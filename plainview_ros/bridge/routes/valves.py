@@ -17,7 +17,7 @@ from plainview_ros.ros.topics import VALVES_STATE
 router = APIRouter(prefix="/valves", tags=["ValveOps"])
 
 
-def known_valve(bridge: BridgeDep, valve_id: Annotated[str, Path(examples=["v-101"])]) -> assets.Valve:
+async def known_valve(bridge: BridgeDep, valve_id: Annotated[str, Path(examples=["v-101"])]) -> assets.Valve:
     valve = bridge.rig.valve.get(valve_id)
     if valve is None:
         raise not_found("valve", valve_id)

@@ -1,0 +1,249 @@
+"""GETs of the present state: rendered once for each change, then answered from memory.
+
+The routes stay the only ones that know how an answer looks. This stands before them, asks once, and keeps body and
+headers until what the answer is made of moves or its time is over. All belongs to the asyncio side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from re import Pattern
+from time import monotonic
+from typing import NamedTuple
+
+from fastapi import FastAPI
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_AGE_S = 1.0
+"""An answer tells whole seconds, ages and "in the last hour" too: it is rendered again after this long, whatever
+happens. Deadlines that matter more exactly are the projection's."""
+
+MAX_ANSWERS = 500
+MAX_BYTES = 16_000_000
+MAX_KEY_BYTES = 500
+"""Whoever varies the query costs time, as without this, but no memory: of the many, those not asked for go first."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Paths whose answers are made of nothing but state that is in memory, and of the path and query."""
+
+    paths: tuple[str, ...]
+    """As the routes have them, e.g. ``/valves/{valve_id}``."""
+    revision: Callable[[], object]
+    """Differs from what it was as soon as anything of that state has changed."""
+    until_s: Callable[[float], float]
+    """When time will change an answer rendered now, on the monotonic clock [s]: a value becomes stale."""
+
+
+class Key(NamedTuple):
+    """What an answer may depend on."""
+
+    path: str
+    query: bytes = b""
+    root_path: str = ""
+    """Where a proxy has the application, see ASGI; ``path`` begins with it."""
+
+
+class Answer:
+    """A response, ready to be sent any number of times."""
+
+    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        self.status = status
+        self.body = body
+        self.etag = b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
+        validators = [(b"etag", self.etag), (b"cache-control", b"no-cache")] if status == 200 else []
+        self._start = {"type": "http.response.start", "status": status, "headers": [*headers, *validators]}
+        self._unchanged = {"type": "http.response.start", "status": 304, "headers": validators}
+        self._body = {"type": "http.response.body", "body": body}
+
+    async def respond(self, scope: Scope, send: Send) -> None:
+        if self.status == 200 and self._is_known(scope):
+            await send(self._unchanged)
+            await send(NO_BODY)
+        else:
+            await send(self._start)
+            await send(NO_BODY if scope["method"] == "HEAD" else self._body)
+
+    def _is_known(self, scope: Scope) -> bool:
+        for name, value in scope["headers"]:
+            if name == b"if-none-match" and (self.etag in value or value.strip() == b"*"):
+                return True
+        return False
+
+
+NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+
+@dataclass(slots=True)
+class Held:
+    """An answer that is being rendered or was; it is as good as ``revision`` and the time let it be."""
+
+    projection: Projection
+    revision: object
+    """Taken before it was rendered: it may be newer than this says, never older."""
+    until_s: float
+    answer: Answer | None = None
+    rendering: asyncio.Task[Answer] | None = None
+
+
+class Answers:
+    """Answers every GET of a projection from memory, and HEAD wherever there is GET.
+
+    Whoever asks while an answer is being rendered waits for that one. It is rendered in a task of its own, so it does
+    not matter who of them goes away. Only 200 is kept.
+
+    Args:
+        app: the application whose routes render.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._fastapi = app
+        self._inner: ASGIApp = app.router
+        self._paths: list[tuple[Pattern[str], Projection]] = []
+        self._monotonic_s: Callable[[], float] = monotonic
+        self._held: OrderedDict[Key, Held] = OrderedDict()
+
+    def before(self, inner: ASGIApp) -> Answers:
+        """Stand before the rest of the application, as ``add_middleware`` wants it."""
+        self._inner = inner
+        return self
+
+    def open(self, projections: Iterable[Projection], monotonic_s: Callable[[], float] = monotonic) -> None:
+        """From now on answer for these; a path belongs to the first that has it. What was kept is forgotten."""
+        self._paths = [(compile_path(path)[0], projection) for projection in projections for path in projection.paths]
+        self._monotonic_s = monotonic_s
+        self._held.clear()
+
+    @property
+    def entries(self) -> int:
+        return len(self._held)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the bodies kept."""
+        return sum(len(held.answer.body) for held in self._held.values() if held.answer is not None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self._inner(scope, receive, send)
+            return
+        held = self._find(Key(scope["path"], scope["query_string"], scope.get("root_path", "")))
+        if held is not None:
+            await (held.answer or await _rendered(held)).respond(scope, send)
+        elif scope["method"] == "HEAD":
+            await _head(self._inner, scope, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def body(self, path: str, query: bytes = b"") -> bytes:
+        """What a GET of a projection's path is answered now.
+
+        Raises:
+            KeyError: no projection has the path.
+        """
+        held = self._find(Key(path, query))
+        if held is None:
+            raise KeyError(path)
+        return (held.answer or await _rendered(held)).body
+
+    def _find(self, key: Key) -> Held | None:
+        """The answer that holds now, which may still be on its way; ``None`` where answers are not kept."""
+        held = self._held.get(key)
+        if held is None:
+            projection = self._projection(key)
+            return None if projection is None else self._render(key, projection)
+        if self._monotonic_s() >= held.until_s or held.revision != held.projection.revision():
+            return self._render(key, held.projection)
+        self._held.move_to_end(key)
+        return held
+
+    def _projection(self, key: Key) -> Projection | None:
+        if len(key.path) + len(key.query) > MAX_KEY_BYTES:
+            return None
+        path = key.path.removeprefix(key.root_path)
+        return next((projection for pattern, projection in self._paths if pattern.match(path)), None)
+
+    def _render(self, key: Key, projection: Projection) -> Held:
+        now_s = self._monotonic_s()
+        held = Held(projection, projection.revision(), min(now_s + MAX_AGE_S, projection.until_s(now_s)))
+        held.rendering = asyncio.create_task(self._rendering(key, held))
+        self._held[key] = held
+        self._held.move_to_end(key)
+        if len(self._held) > MAX_ANSWERS:
+            self._held.popitem(last=False)
+        return held
+
+    async def _rendering(self, key: Key, held: Held) -> Answer:
+        keep = False
+        try:
+            answer = await _get(self._inner, self._fastapi, key)
+            keep = answer.status == 200
+        finally:
+            if not keep and self._held.get(key) is held:
+                del self._held[key]
+        if keep:
+            held.answer = answer
+            while self.size_bytes > MAX_BYTES:
+                self._held.popitem(last=False)
+        return answer
+
+
+async def _rendered(held: Held) -> Answer:
+    assert held.rendering is not None
+    return await asyncio.shield(held.rendering)
+
+
+async def _get(app: ASGIApp, fastapi: FastAPI, key: Key) -> Answer:
+    """Ask the application, as a client of which nothing is known: what it answers is for every client."""
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": key.path,
+        "raw_path": key.path.encode(),
+        "query_string": key.query,
+        "root_path": key.root_path,
+        "headers": [],
+        "client": None,
+        "server": None,
+        "app": fastapi,
+    }
+    start: Message = {}
+    body: list[bytes] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+        else:
+            body.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return Answer(start["status"], start["headers"], b"".join(body))
+
+
+async def _head(app: ASGIApp, scope: Scope, send: Send) -> None:
+    """The head of what GET would answer. Then the client seems to be gone, which ends a response without end."""
+    answered = asyncio.Event()
+
+    async def receive() -> Message:
+        await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def only_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send(NO_BODY)
+            answered.set()
+
+    await app({**scope, "method": "GET"}, receive, only_head)
