@@ -88,8 +88,12 @@ class Held:
     revision: object
     """Taken before it was rendered: it may be newer than this says, never older."""
     until_s: float
-    answer: Answer | None = None
-    rendering: asyncio.Task[Answer] | None = None
+    rendering: asyncio.Task[Answer]
+    size_bytes: int = 0
+
+    async def answer(self) -> Answer:
+        """Also for whoever waits with others: that one of them goes away is nothing to the rest."""
+        return await asyncio.shield(self.rendering)
 
 
 class Answers:
@@ -127,7 +131,7 @@ class Answers:
     @property
     def size_bytes(self) -> int:
         """Of the bodies kept."""
-        return sum(len(held.answer.body) for held in self._held.values() if held.answer is not None)
+        return sum(held.size_bytes for held in self._held.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
@@ -135,7 +139,7 @@ class Answers:
             return
         held = self._find(Key(scope["path"], scope["query_string"], scope.get("root_path", "")))
         if held is not None:
-            await (held.answer or await _rendered(held)).respond(scope, send)
+            await (await held.answer()).respond(scope, send)
         elif scope["method"] == "HEAD":
             await _head(self._inner, scope, send)
         else:
@@ -150,7 +154,7 @@ class Answers:
         held = self._find(Key(path, query))
         if held is None:
             raise KeyError(path)
-        return (held.answer or await _rendered(held)).body
+        return (await held.answer()).body
 
     def _find(self, key: Key) -> Held | None:
         """The answer that holds now, which may still be on its way; ``None`` where answers are not kept."""
@@ -171,32 +175,26 @@ class Answers:
 
     def _render(self, key: Key, projection: Projection) -> Held:
         now_s = self._monotonic_s()
-        held = Held(projection, projection.revision(), min(now_s + MAX_AGE_S, projection.until_s(now_s)))
-        held.rendering = asyncio.create_task(self._rendering(key, held))
+        until_s = min(now_s + MAX_AGE_S, projection.until_s(now_s))
+        rendering = asyncio.create_task(_get(self._inner, self._fastapi, key))
+        held = Held(projection, projection.revision(), until_s, rendering)
+        rendering.add_done_callback(lambda _: self._keep(key, held))
         self._held[key] = held
         self._held.move_to_end(key)
         if len(self._held) > MAX_ANSWERS:
             self._held.popitem(last=False)
         return held
 
-    async def _rendering(self, key: Key, held: Held) -> Answer:
-        keep = False
-        try:
-            answer = await _get(self._inner, self._fastapi, key)
-            keep = answer.status == 200
-        finally:
-            if not keep and self._held.get(key) is held:
+    def _keep(self, key: Key, held: Held) -> None:
+        """It has been rendered: keep it if it is worth it."""
+        done = held.rendering
+        if done.cancelled() or done.exception() is not None or done.result().status != 200:
+            if self._held.get(key) is held:
                 del self._held[key]
-        if keep:
-            held.answer = answer
-            while self.size_bytes > MAX_BYTES:
-                self._held.popitem(last=False)
-        return answer
-
-
-async def _rendered(held: Held) -> Answer:
-    assert held.rendering is not None
-    return await asyncio.shield(held.rendering)
+            return
+        held.size_bytes = len(done.result().body)
+        while self.size_bytes > MAX_BYTES:
+            self._held.popitem(last=False)
 
 
 async def _get(app: ASGIApp, fastapi: FastAPI, key: Key) -> Answer:
