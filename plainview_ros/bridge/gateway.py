@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from prometheus_client import Metric
 
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.settings import Settings
@@ -77,7 +79,10 @@ class Gateway(Protocol):
         """The node's clock [s]."""
 
     def silent_s(self) -> float:
-        """Seconds since the ROS executor last ran a callback; above a few, it hangs or has ended."""
+        """Seconds since the slower of the ROS side's threads last turned; above a few, it hangs or has ended."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """How long messages take on the ROS side and on their way to the asyncio side, what waits and what is lost."""
 
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
         """Start a stroke; the actuation's id as soon as the valve moves. Raises ``errors.BridgeError``."""

@@ -3,46 +3,106 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from threading import Lock
+from time import monotonic
+from typing import Any, Generic, TypeAlias, TypeVar
 
+T = TypeVar("T")
 Work: TypeAlias = Callable[[], object]
+
+MAX_PER_TURN = 200
+"""Values worked on before the other work of the loop has its turn: some 20 ms, also after a hang."""
 
 logger = logging.getLogger(__name__)
 
 
-class Mailbox:
-    """Work put in by one thread and done by another, in order, with one wake-up per batch.
+class Lane(Generic[T]):
+    """Values of one kind on their way through a mailbox.
 
-    Args:
-        wake: called on the putting thread when there is work and no wake-up is under way; it must have :meth:`drain`
-            called on the other thread.
-        limit: above this many pieces the oldest are dropped and counted in :attr:`lost`, so that a side that hangs
-            costs messages and not all memory.
+    While the working side hangs, a lane costs ``limit`` values of memory: above that the oldest gives way and is
+    counted in :attr:`lost`. Not so with a limit of 1, which is for snapshots: the newest holds everything.
     """
 
-    def __init__(self, wake: Callable[[], object], limit: int = 20_000) -> None:
-        self._wake = wake
-        self._work: deque[Work] = deque(maxlen=limit)
-        self._woken = False
+    def __init__(self, mailbox: Mailbox, name: str, deliver: Callable[[T], object], limit: float) -> None:
+        self._mailbox = mailbox
+        self._limit = limit
+        self.name = name
+        self.deliver = deliver
+        self.waiting: deque[tuple[float, T]] = deque()
         self.lost = 0
 
+    def put(self, value: T) -> None:
+        """Putting side, any thread: have the value delivered; :meth:`Mailbox.ring` after the last of a batch."""
+        with self._mailbox.lock:
+            if len(self.waiting) == self._limit:
+                self.waiting.popleft()  # the value takes over its turn
+                self.lost += self._limit > 1
+            else:
+                self._mailbox.turns.append(self)
+            self.waiting.append((monotonic(), value))
+
+
+class Mailbox:
+    """What other threads put in is worked on by one, in order, with one wake-up per batch.
+
+    Args:
+        wake: called on a putting thread when something waits and no wake-up is under way; it must have :meth:`drain`
+            called on the working thread.
+        lag: told how long each value waited [s].
+    """
+
+    def __init__(self, wake: Work, lag: Callable[[float], object] = lambda _seconds: None) -> None:
+        self._wake = wake
+        self._lag = lag
+        self._woken = False
+        self._work: Lane[Work] = Lane(self, "work", lambda work: work(), math.inf)
+        self.lanes: list[Lane[Any]] = []
+        self.lock = Lock()
+        self.turns: deque[Lane[Any]] = deque()
+        """Of the lanes, one for each value that waits."""
+
+    def lane(self, name: str, deliver: Callable[[T], object], limit: int) -> Lane[T]:
+        """A new lane, whose values ``deliver`` is called with on the working side."""
+        lane = Lane(self, name, deliver, limit)
+        self.lanes.append(lane)
+        return lane
+
+    @property
+    def lost(self) -> int:
+        """Values that were never delivered and that no newer one stands for."""
+        return sum(lane.lost for lane in self.lanes)
+
+    @property
+    def depth(self) -> int:
+        """Values that wait now."""
+        return len(self.turns)
+
     def put(self, work: Work) -> None:
-        """Putting side: have something done over there."""
-        if len(self._work) == self._work.maxlen:
-            self.lost += 1
-        self._work.append(work)
-        if not self._woken:
+        """Putting side, any thread: have something done over there; never dropped, so that who waits is answered."""
+        self._work.put(work)
+        self.ring()
+
+    def ring(self) -> None:
+        """Putting side, any thread: see to it that what was put is worked on."""
+        if self.turns and not self._woken:
             self._woken = True
             self._wake()
 
     def drain(self) -> None:
-        """Working side: do all there is. A piece that fails is logged; the others are done nevertheless."""
-        self._woken = False  # before the first look: work put from now on wakes again
-        while self._work:
-            work = self._work.popleft()
+        """Working side: deliver what there is. A delivery that fails is logged; the others are made nevertheless."""
+        self._woken = False  # before the first look: what is put from now on wakes again
+        for _ in range(MAX_PER_TURN):
+            with self.lock:
+                if not self.turns:
+                    return
+                lane = self.turns.popleft()
+                put_s, value = lane.waiting.popleft()
+            self._lag(monotonic() - put_s)
             try:
-                work()
+                lane.deliver(value)
             except Exception:
                 logger.exception("defect in work handed over from the other thread")
+        self.ring()

@@ -1,8 +1,8 @@
 """The gateway between ROS and the web: the bridge node.
 
-Two worlds, one door. The executor's thread is the ROS side; everything else is the asyncio side. What ROS says crosses
-through one mailbox (one ``call_soon_threadsafe`` per batch), what the web asks through another (one guard condition per
-batch), and rclpy is touched on the ROS side only.
+Two worlds, one door. The ROS side is the executor's thread, and the one that the states and events are taken on;
+everything else is the asyncio side. What ROS says crosses through one mailbox (one ``call_soon_threadsafe`` per batch),
+what the web asks through another (one guard condition per batch), and rclpy is touched on the ROS side only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
@@ -18,14 +18,17 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from prometheus_client import Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from plainview_ros.action import ActuateValve
 from plainview_ros.bridge.admission import check_names, check_transition
 from plainview_ros.bridge.commands import answered, refusal
 from plainview_ros.bridge.gateway import Frame, Plain, Received, RosNode
-from plainview_ros.bridge.mailbox import Mailbox
+from plainview_ros.bridge.mailbox import Lane, Mailbox
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.video import media_type
 from plainview_ros.msg import (
@@ -42,6 +45,7 @@ from plainview_ros.msg import (
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.clients import CallClient, GoalClient
 from plainview_ros.ros.conversions import to_plain, to_uuid_msg
+from plainview_ros.ros.drain import Drain
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import GraphNode, graph_nodes
 from plainview_ros.ros.image_feed import ImageFeed, ImageTap
@@ -67,6 +71,13 @@ EVENTS = {
     topics.DETECTIONS: Detection,
     topics.ALERTS: Alert,
 }
+NEWEST = 1
+TRANSITIONS = 10_000
+OTHERS = 1_000
+"""Messages of a topic that wait while the web side hangs; of a snapshot the newest is enough."""
+
+BUCKETS_S = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0)
+
 LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warn", DiagnosticStatus.ERROR: "error"}
 
 
@@ -93,8 +104,10 @@ class BridgeNode(ModuleNode):
         _setting("announce_max_age_s", "[s] an older transition is kept as history and not announced", 0, 86400),
         _setting("command_timeout_s", "[s] to wait for a node's answer to a command", 0.1, 60),
         _setting("tick_s", "[s] between two telemetry.tick events", 0.1, 60),
-        _setting("ring_entries", "Events kept in memory for /events", 10, 1_000_000),
-        _setting("ring_bytes", "[byte] of events kept in memory for /events", 10_000, 1_000_000_000),
+        _setting("ring_entries", "Events other than telemetry kept in memory for /events", 10, 1_000_000),
+        _setting("ring_bytes", "[byte] of them kept in memory, and as much on disk", 10_000, 1_000_000_000),
+        _setting("telemetry_entries", "Telemetry events kept in memory for /events", 10, 1_000_000),
+        _setting("telemetry_bytes", "[byte] of them kept in memory", 10_000, 1_000_000_000),
         _setting("max_event_streams", "Clients of /events at one time", 1, 100_000),
         _setting("max_camera_viewers", "Open camera streams at one time", 1, 10_000),
         _setting("send_timeout_s", "[s] a stream's client may take nothing before it is cut off", 0.1, 600),
@@ -106,7 +119,29 @@ class BridgeNode(ModuleNode):
         self.settings = Settings(**{field.name: self.setting(field.name) for field in fields(Settings)})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_message: Callable[[Received], object] = lambda _: None
-        self._to_loop = Mailbox(self._wake_loop)
+        self._callback_seconds = Histogram(
+            "plainview_ros_callback_seconds",
+            "Taking and converting one message",
+            ["topic"],
+            registry=None,
+            buckets=BUCKETS_S,
+        )
+        self._handover_seconds = Histogram(
+            "plainview_handover_seconds",
+            "From the ROS side having a message to the web side working on it",
+            registry=None,
+            buckets=BUCKETS_S,
+        )
+        self._to_loop = Mailbox(self._wake_loop, self._handover_seconds.observe)
+        self._lanes = {
+            topic: self._to_loop.lane(topic, self._deliver, limit)
+            for names, limit in ((STATES, NEWEST), (EVENTS, TRANSITIONS), ((topics.DIAGNOSTICS,), OTHERS))
+            for topic in names
+        }
+        self._telemetry: Lane[Callable[[], object]] = self._to_loop.lane("telemetry", _do, OTHERS)
+        self._drain = Drain(
+            self.context, self._guarded, self._to_loop.ring, lambda topic: self._callback_seconds.labels(topic).observe
+        )
         self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
         self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, _frame, self._to_loop.put)
         self._dynamic = DynamicTopics(self, TELEMETRY_RATE_HZ, self._guarded)
@@ -118,9 +153,12 @@ class BridgeNode(ModuleNode):
     def build(self) -> None:
         self._to_ros = self.from_threads(_do)
         for topic, message_type in STATES.items():
-            self.subscribe(message_type, topic, partial(self._hand_over, topic, check_names), qos.STATE)
+            hand_over = partial(self._hand_over, topic, check_names)
+            self.subscribe(message_type, topic, hand_over, qos.STATE, self._drain)
         for topic, message_type in EVENTS.items():
-            self.subscribe(message_type, topic, partial(self._hand_over, topic, check_transition), qos.EVENT)
+            hand_over = partial(self._hand_over, topic, check_transition)
+            self.subscribe(message_type, topic, hand_over, qos.EVENT, self._drain)
+        self.on_cleanup_do(self._drain.close)
         self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
         self._actuate = GoalClient(self, ActuateValve, topics.ACTUATE_VALVE)
         self._resolve = CallClient(self, ResolveLeak, topics.RESOLVE_LEAK)
@@ -128,6 +166,14 @@ class BridgeNode(ModuleNode):
         self.on_cleanup_do(self._images.close)
         self._dynamic.open()
         self.on_cleanup_do(self._dynamic.close)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._drain.start()
+        return result
+
+    def stand_down(self) -> None:
+        self._drain.stop()  # what comes now waits in the subscriptions
 
     def health(self) -> list[Health]:
         lost = self._to_loop.lost
@@ -141,17 +187,19 @@ class BridgeNode(ModuleNode):
     def _hand_over(self, topic: str, check: Callable[[Plain], object], message: Any) -> None:
         data = to_plain(message)
         check(data)
-        self._hand_over_plain(topic, data)
-
-    def _hand_over_plain(self, topic: str, data: Plain) -> None:
-        self._to_loop.put(partial(self._deliver, Received(topic, data, self.now_s(), monotonic())))
+        self._lanes[topic].put(Received(topic, data, self.now_s(), monotonic()))
 
     def _hand_over_diagnostics(self, message: DiagnosticArray) -> None:
         levels = [
             {"name": status.name, "level": LEVELS.get(status.level, "stale"), "message": status.message}
             for status in message.status
         ]
-        self._hand_over_plain(topics.DIAGNOSTICS, {"status": levels})
+        self._lanes[topics.DIAGNOSTICS].put(Received(topics.DIAGNOSTICS, {"status": levels}, self.now_s(), monotonic()))
+        self._to_loop.ring()
+
+    def _hand_over_telemetry(self, deliver: Callable[[str, Any], object], sender: str, data: Any) -> None:
+        self._telemetry.put(partial(deliver, sender, data))
+        self._to_loop.ring()
 
     def _wake_loop(self) -> None:
         if self._loop is not None:
@@ -192,7 +240,7 @@ class BridgeNode(ModuleNode):
 
     def listen(self, topic: str, deliver: Callable[[str, Any], object]) -> None:
         """Call ``deliver`` on the asyncio side with the sender's name and its newest message, see DynamicTopics."""
-        self._dynamic.listen(topic, lambda sender, data: self._to_loop.put(partial(deliver, sender, data)))
+        self._dynamic.listen(topic, partial(self._hand_over_telemetry, deliver))
 
     def unlisten(self, topic: str) -> None:
         self._dynamic.unlisten(topic)
@@ -209,7 +257,20 @@ class BridgeNode(ModuleNode):
         loop.call_soon(self._to_loop.drain)
 
     def silent_s(self) -> float:
-        return monotonic() - self._last_beat_s
+        return max(monotonic() - self._last_beat_s, self._drain.silent_s())
+
+    def metrics(self) -> Iterable[Metric]:
+        yield from self._callback_seconds.collect()
+        yield from self._handover_seconds.collect()
+        yield GaugeMetricFamily(
+            "plainview_handover_waiting", "Messages that wait for the web side", value=self._to_loop.depth
+        )
+        lost = CounterMetricFamily(
+            "plainview_handover_lost", "Messages lost because the web side hung", labels=["topic"]
+        )
+        for lane in self._to_loop.lanes:
+            lost.add_metric([lane.name], lane.lost)
+        yield lost
 
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
         goal = ActuateValve.Goal(

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from threading import Lock
 from time import monotonic
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -13,7 +14,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -24,9 +24,15 @@ from plainview_ros.assets import Rig, RigError, load_rig
 from plainview_ros.ros import qos as profiles
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import type_name
+from plainview_ros.ros.drain import Drain
 from plainview_ros.ros.refusals import Refusals
 from plainview_ros.ros.settings import Setting, SettingsError
 from plainview_ros.share import share_file
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # until Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 MessageT = TypeVar("MessageT")
 
@@ -41,19 +47,26 @@ class Health:
     values: dict[str, object] = field(default_factory=dict)
 
 
-class DeafTopic(NamedTuple):
-    """A topic on which somebody publishes what a subscription of ours can never receive."""
+class Listening(NamedTuple):
+    """A subscription, and what it can receive."""
 
-    why: str
+    topic: str
+    subscription: Any
     type_name: str
     qos: QoSProfile
-    """Of the subscription."""
 
-    def is_mismatch(self, publisher: Any) -> bool:
-        """Whether a publisher (``TopicEndpointInfo``) is one whose messages are not received."""
+    def complaint(self, publisher: Any) -> str:
+        """Why the messages of a publisher (``TopicEndpointInfo``) are never received; empty when they are."""
+        if publisher.topic_type != self.type_name:
+            return "has another message type"
         compatibility, _reason = qos_check_compatible(publisher.qos_profile, self.qos)
-        return publisher.topic_type != self.type_name or bool(compatibility == QoSCompatibility.ERROR)
+        return "has an incompatible QoS" if compatibility == QoSCompatibility.ERROR else ""
 
+
+# What rclpy has by default for every endpoint, two events that the executor waits for at every turn, costs more than
+# all else it waits for; who is not heard is found out once a second instead, see `_find_deaf_topics`.
+NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
 
@@ -70,7 +83,8 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     somebody waits for an answer (:meth:`serve`, :meth:`serve_action`): the answer says what it refuses, with an error
     code and a message, and ``ValueError`` is a defect like any other.
 
-    All methods are called on the node's executor thread; other threads hand over by :meth:`from_threads`.
+    All methods are called on the node's executor thread, but for :meth:`refuse` that any thread may call; other threads
+    hand over by :meth:`from_threads`.
     """
 
     SETTINGS: Sequence[Setting] = ()
@@ -89,7 +103,9 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         self._undo: list[Callable[[], object]] = []
         self._refusals = Refusals()
         self._defects = 0
-        self._deaf_topics: dict[str, DeafTopic] = {}
+        self._defects_lock = Lock()
+        self._listening: list[Listening] = []
+        self._deaf_topics: dict[str, str] = {}
         self.ended: Future[int] = Future()
         try:
             for setting in (*self.COMMON_SETTINGS, *self.SETTINGS):
@@ -124,18 +140,40 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         return float(self.get_clock().now().nanoseconds) / 1e9
 
     def subscribe(
-        self, message_type: type[MessageT], topic: str, callback: Callable[[MessageT], object], qos: QoSProfile
+        self,
+        message_type: type[MessageT],
+        topic: str,
+        callback: Callable[[MessageT], object],
+        qos: QoSProfile,
+        drain: Drain | None = None,
     ) -> None:
-        """Call ``callback`` with every message while active."""
-        events = self._watch_mismatch(topic, type_name(message_type), qos)
+        """Call ``callback`` with every message while active.
+
+        Args:
+            drain: takes the messages, and calls ``callback`` on its thread, instead of the executor.
+        """
         subscription = self.create_subscription(
-            message_type, topic, self._guarded(topic, callback), qos, event_callbacks=events
+            message_type,
+            topic,
+            self._guarded(topic, callback),
+            qos,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
+            callback_group=drain.group if drain else None,
         )
-        self._undo.append(lambda: self.destroy_subscription(subscription))
+        listening = Listening(topic, subscription, type_name(message_type), qos)
+        self._listening.append(listening)
+
+        def undo() -> None:
+            self._listening.remove(listening)
+            self.destroy_subscription(subscription)
+
+        self._undo.append(undo)
+        if drain:
+            drain.add(topic, subscription, callback)
 
     def publisher(self, message_type: type[MessageT], topic: str, qos: QoSProfile) -> Callable[[MessageT], None]:
         """A function that publishes on a topic; silent while the node is inactive."""
-        publisher = self.create_lifecycle_publisher(message_type, topic, qos)
+        publisher = self.create_lifecycle_publisher(message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS)
         self._undo.append(lambda: self.destroy_lifecycle_publisher(publisher))
         publish: Callable[[MessageT], None] = publisher.publish
         return publish
@@ -256,7 +294,9 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(str(error))
             self._dismantle()
             return TransitionCallbackReturn.FAILURE
-        diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS, profiles.DIAGNOSTICS)
+        diagnostics = self.create_publisher(
+            DiagnosticArray, topics.DIAGNOSTICS, profiles.DIAGNOSTICS, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         self._undo.append(lambda: self.destroy_publisher(diagnostics))
 
         def report() -> None:
@@ -318,25 +358,9 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         return guarded
 
     def _report_defect(self, subject: str) -> None:
-        self._defects += 1
+        with self._defects_lock:
+            self._defects += 1
         self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
-
-    def _watch_mismatch(self, topic: str, type_name: str, qos: QoSProfile) -> SubscriptionEventCallbacks:
-        """Somebody publishes on the topic but nothing will ever arrive: say so instead of staying silent."""
-
-        def deaf(why: str) -> Callable[[Any], None]:
-            def on_event(_event: Any) -> None:
-                self._deaf_topics[topic] = DeafTopic(why, type_name, qos)
-                self.refuse(topic, f"{topic}: a publisher there {why}; its messages are not received")
-
-            return on_event
-
-        callbacks = SubscriptionEventCallbacks(
-            incompatible_qos=deaf("has an incompatible QoS"), use_default_callbacks=False
-        )
-        if hasattr(callbacks, "incompatible_type"):  # not before Iron
-            callbacks.incompatible_type = deaf("has another message type")
-        return callbacks
 
     def _refuse_while_configured(self, parameters: list[Parameter]) -> SetParametersResult:
         ours = {setting.name for setting in (*self.COMMON_SETTINGS, *self.SETTINGS)}
@@ -348,14 +372,22 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             )
         return SetParametersResult(successful=True)
 
-    def _forget_mismatches_that_left(self) -> None:
-        for topic, deaf in list(self._deaf_topics.items()):
-            if not any(map(deaf.is_mismatch, self.get_publishers_info_by_topic(self.resolve_topic_name(topic)))):
-                del self._deaf_topics[topic]
+    def _find_deaf_topics(self) -> None:
+        """Somebody publishes on a topic of ours but nothing will ever arrive: say so instead of staying silent."""
+        before, self._deaf_topics = self._deaf_topics, {}
+        for listening in self._listening:
+            publishers = self.get_publishers_info_by_topic(listening.subscription.topic_name)
+            why = next(filter(None, map(listening.complaint, publishers)), "")
+            if why:
+                self._deaf_topics[listening.topic] = why
+                if listening.topic not in before:
+                    self.refuse(
+                        listening.topic, f"{listening.topic}: a publisher there {why}; its messages are not received"
+                    )
 
     def _diagnose(self) -> DiagnosticArray:
-        self._forget_mismatches_that_left()
-        complaints = "; ".join(f"{topic}: a publisher {deaf.why}" for topic, deaf in self._deaf_topics.items())
+        self._find_deaf_topics()
+        complaints = "; ".join(f"{topic}: a publisher {why}" for topic, why in self._deaf_topics.items())
         if self._defects:
             inputs = Health("input", "error", f"{self._defects} callbacks failed, see the log")
         elif complaints:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
 from starlette.routing import compile_path
 
 import bridge_messages as make
@@ -82,6 +84,9 @@ class FakeGateway:
 
     def silent_s(self) -> float:
         return self.silence_s
+
+    def metrics(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("plainview_handover_waiting", "Messages that wait for the web side", value=0)
 
     async def actuate(self, valve_id: str, target_position: float, requested_by: str, reason: str) -> uuid.UUID:
         self._command("actuate", valve_id, target_position, requested_by, reason)

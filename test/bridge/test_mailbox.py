@@ -1,4 +1,4 @@
-"""The door between the threads: nothing lost, in order, one wake-up for a batch."""
+"""The door between the threads: nothing lost in silence, in order, one wake-up for a batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import threading
 
 import pytest
 
-from plainview_ros.bridge.mailbox import Mailbox
+from plainview_ros.bridge.mailbox import MAX_PER_TURN, Mailbox
+from ros_graph import DEADLINE_S
 
 
-def test_work_of_another_thread_is_done_in_order_with_few_wake_ups() -> None:
-    async def scenario() -> tuple[list[int], int]:
+def nobody() -> None:
+    """A working side that hangs: it is woken and does nothing."""
+
+
+def test_values_of_two_threads_are_delivered_each_in_order_with_few_wake_ups() -> None:
+    async def scenario() -> tuple[list[tuple[int, int]], int]:
         loop = asyncio.get_running_loop()
-        done: list[int] = []
+        delivered: list[tuple[int, int]] = []
         finished = asyncio.Event()
         wakes = 0
 
@@ -23,53 +28,115 @@ def test_work_of_another_thread_is_done_in_order_with_few_wake_ups() -> None:
             wakes += 1
             loop.call_soon_threadsafe(mailbox.drain)
 
-        def note(n: int) -> None:
-            done.append(n)
-            if n == 9999:
+        def deliver(value: tuple[int, int]) -> None:
+            delivered.append(value)
+            if len(delivered) == 20_000:
                 finished.set()
 
-        def put_all() -> None:
+        def put_all(thread: int) -> None:
             for n in range(10_000):
-                mailbox.put(lambda n=n: note(n))
+                lane.put((thread, n))
+                mailbox.ring()
 
         mailbox = Mailbox(wake)
-        thread = threading.Thread(target=put_all)
-        thread.start()
-        await asyncio.wait_for(finished.wait(), 30)
-        thread.join()
-        return done, wakes
+        lane = mailbox.lane("events", deliver, 100_000)
+        threads = [threading.Thread(target=put_all, args=(thread,)) for thread in range(2)]
+        for thread in threads:
+            thread.start()
+        await asyncio.wait_for(finished.wait(), DEADLINE_S)
+        for thread in threads:
+            thread.join()
+        return delivered, wakes
 
-    done, wakes = asyncio.run(scenario())
-    assert done == list(range(10_000))
-    assert 1 <= wakes <= 10_000
+    delivered, wakes = asyncio.run(scenario())
+    for thread in range(2):
+        assert [n for who, n in delivered if who == thread] == list(range(10_000))
+    assert 1 <= wakes <= 20_000
 
 
-def test_one_wake_up_until_the_batch_is_drained() -> None:
+def test_a_batch_wakes_once_and_lanes_keep_the_order_among_them() -> None:
+    wakes: list[None] = []
+    mailbox = Mailbox(lambda: wakes.append(None))
+    done: list[str] = []
+    events = mailbox.lane("events", done.append, 10)
+    states = mailbox.lane("states", done.append, 1)
+    events.put("e1")
+    states.put("s1")
+    mailbox.put(lambda: done.append("answer"))
+    events.put("e2")
+    mailbox.ring()
+    assert len(wakes) == 1
+    mailbox.drain()
+    assert done == ["e1", "s1", "answer", "e2"]
+    mailbox.ring()
+    assert len(wakes) == 1, "nothing waits"
+
+
+def test_while_the_other_side_hangs_a_snapshot_is_replaced_by_a_newer_one_and_that_is_no_loss() -> None:
+    mailbox = Mailbox(nobody)
+    done: list[int] = []
+    lane = mailbox.lane("valves/state", done.append, 1)
+    for n in range(5):
+        lane.put(n)
+    assert mailbox.depth == 1
+    mailbox.drain()
+    lane.put(5)
+    mailbox.drain()
+    assert done == [4, 5]
+    assert mailbox.lost == 0
+
+
+def test_while_the_other_side_hangs_transitions_wait_and_what_is_above_the_limit_is_counted() -> None:
+    mailbox = Mailbox(nobody)
+    done: list[int] = []
+    lane = mailbox.lane("alerts", done.append, 3)
+    for n in range(5):
+        lane.put(n)
+    mailbox.drain()
+    assert done == [2, 3, 4]
+    assert (mailbox.lost, lane.lost) == (2, 2)
+
+
+def test_a_flood_on_one_lane_costs_the_others_nothing_and_answers_are_never_dropped() -> None:
+    mailbox = Mailbox(nobody)
+    done: list[str] = []
+    flood, alerts = mailbox.lane("/diagnostics", lambda _: None, 2), mailbox.lane("alerts", done.append, 2)
+    alerts.put("alert")
+    for n in range(1000):
+        mailbox.put(lambda n=n: done.append(f"answer {n}"))
+        flood.put(n)
+    for _ in range(1000 // MAX_PER_TURN + 1):
+        mailbox.drain()
+    assert done == ["alert", *(f"answer {n}" for n in range(1000))]
+    assert (flood.lost, alerts.lost) == (998, 0)
+
+
+def test_after_a_hang_the_loop_has_its_turn_between_portions() -> None:
     wakes: list[None] = []
     mailbox = Mailbox(lambda: wakes.append(None))
     done: list[int] = []
-    for n in range(3):
-        mailbox.put(lambda n=n: done.append(n))
-    assert len(wakes) == 1
+    lane = mailbox.lane("events", done.append, 10_000)
+    for n in range(MAX_PER_TURN + 1):
+        lane.put(n)
+    mailbox.ring()
     mailbox.drain()
-    mailbox.put(lambda: done.append(3))
-    assert len(wakes) == 2
+    assert (len(done), len(wakes), mailbox.depth) == (MAX_PER_TURN, 2, 1)
     mailbox.drain()
-    assert done == [0, 1, 2, 3]
+    assert (done, len(wakes)) == (list(range(MAX_PER_TURN + 1)), 2)
 
 
-def test_a_side_that_hangs_costs_the_oldest_and_they_are_counted() -> None:
-    mailbox = Mailbox(lambda: None, limit=3)
-    done: list[int] = []
-    for n in range(5):
-        mailbox.put(lambda n=n: done.append(n))
+def test_the_time_each_value_waited_is_told() -> None:
+    lags: list[float] = []
+    mailbox = Mailbox(nobody, lags.append)
+    mailbox.put(nobody)
+    mailbox.put(nobody)
     mailbox.drain()
-    assert done == [2, 3, 4]
-    assert mailbox.lost == 2
+    assert len(lags) == 2
+    assert lags[0] >= lags[1] >= 0
 
 
-def test_a_defect_in_one_piece_is_logged_and_the_rest_is_done(caplog: pytest.LogCaptureFixture) -> None:
-    mailbox = Mailbox(lambda: None)
+def test_a_defect_in_one_delivery_is_logged_and_the_rest_are_made(caplog: pytest.LogCaptureFixture) -> None:
+    mailbox = Mailbox(nobody)
     done: list[str] = []
 
     def broken() -> None:
