@@ -112,14 +112,16 @@ class Follower:
     async def portions(self) -> AsyncGenerator[Portion, None]:
         """All of it, without end until the log is closed or the client must be cut off."""
         log, wish = self._log, self._wish
-        place = log.newest_id if wish.after is None else wish.after
-        self._cursor = log.end  # before the snapshot is made: nothing falls between
+        now, self._cursor = log.newest_id, log.end  # before the snapshot is made: nothing falls between
+        place = now if wish.after is None else wish.after
         yield _single(TelemetryTick.now(), place)
         if wish.snapshot:
             yield Portion([make_entry(place, SNAPSHOT_TYPE, await self._snapshot())])
         if wish.lost_place:
             yield self._gap(None, None, place)
-        if wish.after is not None:
+        if wish.after is not None and wish.after > now:  # of a log whose end was lost, or made up
+            yield self._gap(None, None, now)
+        elif wish.after is not None:
             async for portion in self._missed(wish.after):
                 yield portion
         while await log.wait(self._cursor):
@@ -133,9 +135,6 @@ class Follower:
 
     async def _missed(self, after: EventId) -> AsyncGenerator[Portion, None]:
         """What came after the client's last event and is no longer in memory; sets the cursor after it."""
-        if after > self._log.newest_id:  # of a log whose end was lost, or made up
-            yield self._gap(None, None, self._log.newest_id)
-            return
         while True:
             try:
                 self._cursor = self._log.cursor_after(after)

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from plainview_ros.bridge.gateway import Plain, Received
-from plainview_ros.bridge.schemas.events import Event
+from plainview_ros.bridge.schemas.events import Event, TelemetryTick
 from plainview_ros.msg import (
     Alert,
     CameraState,
@@ -41,6 +41,21 @@ class AnySaid(Event, extra="allow"):
 
 def said(event_type: str, **data: Any) -> Event:
     return AnySaid(type=event_type, **data)
+
+
+class AnyTelemetry(TelemetryTick, extra="allow"):
+    """Telemetry of something."""
+
+    of: str
+
+    @property
+    def subject(self) -> str:
+        return self.of
+
+
+def said_in_passing(of: str, **data: Any) -> Event:
+    """A telemetry event about something."""
+    return AnyTelemetry(at=NOW_S, of=of, **data)
 
 
 def event(message: Any, thing_field: str, thing: uuid.UUID | None, stamp_s: float) -> Any:

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from bridge_messages import said
 from plainview_ros.assets import Rig
 from plainview_ros.bridge import video as video_module
 from plainview_ros.bridge.errors import BridgeError
-from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Frame
-from plainview_ros.bridge.sse import frames
 from plainview_ros.bridge.streams import Seats, respond
 from plainview_ros.bridge.video import Video, media_type
 
@@ -126,51 +123,6 @@ def test_one_seat_too_many_is_refused_until_one_is_free() -> None:
         assert seats.taken == 1
     with seats.take():
         assert seats.taken == 1
-
-
-# -- events ------------------------------------------------------------------------------------------------------------
-
-
-def test_all_that_is_there_is_sent_in_one_piece() -> None:
-    async def scenario() -> None:
-        log = EventLog(100, 1_000_000)
-        async with aclosing(frames(log, None)) as stream:
-            assert b"telemetry.tick" in await anext(stream)
-            entries = [log.publish(said("x", n=n)) for n in range(5)]
-            assert await anext(stream) == b"".join(entry.frame for entry in entries)
-
-    asyncio.run(scenario())
-
-
-def test_slow_client_that_fell_out_of_the_ring_is_told_and_cut_off() -> None:
-    async def scenario() -> None:
-        log = EventLog(3, 1_000_000)
-        stream = frames(log, None)
-        await anext(stream)
-        ids = [log.publish(said("x", n=n)).id for n in range(5)]
-        gap = (await anext(stream)).decode()
-        assert "event: stream.gap" in gap
-        assert '"lost":2' in gap
-        assert f"id: {ids[1]}\n" in gap
-        with pytest.raises(StopAsyncIteration):
-            await anext(stream)
-        async with aclosing(frames(log, ids[1])) as resumed:
-            await anext(resumed)
-            assert (await anext(resumed)).count(b"event: x\n") == 3
-
-    asyncio.run(scenario())
-
-
-def test_closing_the_log_ends_the_stream_completely() -> None:
-    async def scenario() -> None:
-        log, client = EventLog(10, 1_000_000), Client()
-        stream = asyncio.create_task(respond(client.receive, client.send, {}, frames(log, None), 5))
-        await settle()
-        log.close()
-        await asyncio.wait_for(stream, 5)
-        assert client.complete
-
-    asyncio.run(scenario())
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
