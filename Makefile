@@ -1,5 +1,6 @@
 # make run   sets everything up and runs the simulated rig; the address is printed
 # make test  sets everything up and runs all tests          make lint  style, types and walls
+# make bench measures latency, throughput and memory (20 min) and writes benchmark/RESULTS.md; ARGS=--help says what else
 #
 # Needs Python 3.10+, a C++ compiler and make. Where a ROS distribution is sourced it is used; otherwise ROS comes as
 # wheels into .venv, which is then the ROS prefix.
@@ -27,7 +28,7 @@ workspace := $(tools) && source install/local_setup.bash
 interfaces := $(wildcard msg/*.msg srv/*.srv action/*.action)
 folders := $(shell find plainview_ros launch config -type d -not -name __pycache__)
 
-.PHONY: run test lint format setup clean
+.PHONY: run test lint bench format setup clean
 
 run: setup
 	$(workspace) && exec plainview up
@@ -37,6 +38,9 @@ test: setup
 
 lint: setup
 	$(workspace) && python -m ruff check . && python -m ruff format --check . && python -m mypy && lint-imports
+
+bench: setup
+	$(workspace) && python -m benchmark $(ARGS)
 
 format: setup
 	$(tools) && python -m ruff check --fix . && python -m ruff format .
