@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Literal
 
 from benchmark.children import PARAMETERS, PATIENCE_S, Child
+from benchmark.load import LoadError
 
 ServerName = Literal["floor", "bridge"]
 
@@ -58,11 +59,13 @@ class Bench:
         """The floor, or the bridge with settings (the floor has none) and a state directory of its own.
 
         Raises:
-            ChildError: when it does not start.
+            ChildError: when it does not start, or does not serve what is asked of it.
         """
         server = self.start_server(name, free_port(), self.new_directory(), **settings)
         try:
             yield server
+        except (TimeoutError, ConnectionError, LoadError) as error:
+            raise server.child.failure(f"is no server: {error}") from error
         finally:
             server.child.stop()
 

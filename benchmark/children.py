@@ -74,7 +74,7 @@ class Child:
         """The next line it prints, which must be JSON. Raises :class:`ChildError`."""
         line = self._stdout.readline() if select.select([self._stdout], [], [], timeout_s)[0] else b""
         if not line:
-            raise self._error("gave no answer")
+            raise self.failure("gave no answer")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -83,13 +83,13 @@ class Child:
         end_s = monotonic() + PATIENCE_S
         while text not in self._log.read_text(errors="replace"):
             if monotonic() > end_s or self._popen.poll() is not None:
-                raise self._error(f"has not printed {text!r}")
+                raise self.failure(f"has not printed {text!r}")
             sleep(0.02)
 
     def check(self) -> None:
         """Raises :class:`ChildError` when it has ended."""
         if self._popen.poll() is not None:
-            raise self._error(f"ended with {self._popen.returncode}")
+            raise self.failure(f"ended with {self._popen.returncode}")
 
     def stop(self, patience_s: float = 10.0) -> float:
         """Ctrl-C; how long it took to end [s]. What has not ended in time is killed."""
@@ -114,6 +114,7 @@ class Child:
                 pipe.close()
         return monotonic() - began_s
 
-    def _error(self, what: str) -> ChildError:
+    def failure(self, what: str) -> ChildError:
+        """What to raise when it did not do its part: with the end of what it printed."""
         tail = self._log.read_text(errors="replace")[-2000:]
         return ChildError(f"{self._module} {what}; it printed:\n{tail}")

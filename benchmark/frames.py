@@ -62,4 +62,4 @@ def read_piece(data: bytes) -> Piece:
         elif found := _STAMP.search(frame[3]):
             stamps.append((int(found[1]), int(found[2])))
     is_run = all(after[0] == before[0] + 1 for before, after in pairwise(stamps))
-    return Piece(tuple(stamps), is_run, last_id.decode(), gaps, data[data.rfind(b"\n\n") + 2 :].strip(b"\r\n"))
+    return Piece(tuple(stamps), is_run, last_id.decode(), gaps, data[data.rfind(b"\n\n") + 2 :].lstrip(b"\r\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,14 @@ def cpu_s(pid: int) -> float:
         with suppress(*_GONE):
             total += time.clock_gettime((~member << 3) | 2)  # clock_getcpuclockid(3), which Python does not have
     return total
+
+
+def machine_s() -> float:
+    """Time [s] that all cores together were busy so far, or were taken away by the machine's host."""
+    user, nice, system, _idle, _waiting, irq, softirq, steal, *_ = map(
+        int, Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mb(pid: int) -> float:

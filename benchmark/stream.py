@@ -8,13 +8,12 @@ from time import monotonic, process_time
 
 from benchmark.bench import Bench, Server, ServerName
 from benchmark.clients import Clients, totals
-from benchmark.process_cost import cpu_s
+from benchmark.process_cost import cpu_s, machine_s
 from benchmark.results import Repetitions, Section, against, ratio
 
 IDLE_S = 3.0
 """When nothing new has come for so long after the publisher is done, what is missing is lost."""
 UNMEASURED_EVENTS = 20
-SETTLE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class StreamCell:
     clients: int
     rate_hz: int
     seconds: float = 8.0
+    settle_s: float = 1.0
+    """Time for everything to become quiet, and again as long to see what an idle server takes."""
     most_p50: float = 1.25
     """Target: at most so many times the floor."""
     most_p99: float = 1.5
@@ -63,6 +64,8 @@ class StreamFigures:
     """Of one core, that the server takes with all clients and no events."""
     client_share: float
     """Of one core, that the clients took; near 1 they were the limit."""
+    others_share: float
+    """Of one core, that processes took which have no part in this: what makes figures doubtful."""
     rate_hz: float
     """That the publisher achieved."""
 
@@ -77,16 +80,18 @@ def measure_stream(bench: Bench, server_name: ServerName, cell: StreamCell) -> S
         try:
             clients.add(cell.clients)
             clients.wait_until_open()
-            pump_for(clients, SETTLE_S)
-            idle_share = _idle_share(clients, server)
+            pump_for(clients, cell.settle_s)
+            idle_share = _idle_share(clients, server, cell.settle_s)
             clients.latencies.clear()
             clients.first_measured = min(UNMEASURED_EVENTS, cell.events // 10)
-            server_s, own_s, began_s = cpu_s(server.pid), process_time(), monotonic()
+            server_s, own_s, all_s, began_s = cpu_s(server.pid), process_time(), machine_s(), monotonic()
             publisher.tell("go")
             delivered = _pump_until_done(clients, cell)
             took_s = monotonic() - began_s
-            server_s, own_s = cpu_s(server.pid) - server_s, process_time() - own_s
+            server_s, own_s, all_s = cpu_s(server.pid) - server_s, process_time() - own_s, machine_s() - all_s
             pump_for(clients, 0.2)  # what is sent twice may come late
+            published = publisher.answer()
+            others_s = all_s - server_s - own_s - published["cpu_us"] * cell.events / 1e6
             _, missing, duplicates, gaps_told = totals(clients.all)
             return StreamFigures(
                 p50_ms=clients.latencies.percentile_ms(50),
@@ -98,7 +103,8 @@ def measure_stream(bench: Bench, server_name: ServerName, cell: StreamCell) -> S
                 server_share=server_s / took_s,
                 idle_share=idle_share,
                 client_share=own_s / took_s,
-                rate_hz=publisher.answer()["rate_hz"],
+                others_share=max(0.0, others_s / took_s),
+                rate_hz=published["rate_hz"],
             )
         finally:
             clients.close()
@@ -112,10 +118,10 @@ def run_stream(bench: Bench, cells: Sequence[StreamCell], servers: Sequence[Serv
         "`valves/actuations`, told as `valve.actuation.requested` on `GET /events`. Delivered: the least share of all "
         "clients' events in any run; twice and lost: events of all runs that came twice, or were passed over (with "
         "streams closed and gaps told). CPU: of the server's process, per delivered event, and in percent of one core; "
-        "where the clients' is near 100 %, they were the limit.",
+        "where the clients' is near 100 %, they were the limit, and where others took much, the figures are doubtful.",
         (
             *("clients x events/s", "server", "p50 [ms]", "p99 [ms]", "delivered", "twice", "lost", "CPU [µs]"),
-            *("server CPU", "idle CPU", "clients' CPU", "published/s"),
+            *("server CPU", "idle CPU", "clients' CPU", "others' CPU", "published/s"),
         ),
     )
     for cell in cells:
@@ -136,6 +142,7 @@ def _columns(runs: Repetitions[StreamFigures]) -> tuple[object, ...]:
         runs.spread(lambda f: 100 * f.server_share),
         runs.spread(lambda f: 100 * f.idle_share),
         runs.spread(lambda f: 100 * f.client_share),
+        runs.spread(lambda f: 100 * f.others_share),
     ]
     return (
         runs.spread(lambda f: f.p50_ms),
@@ -160,7 +167,7 @@ def _ratios(
         against(p99, most=cell.most_p99),
         *("", "", ""),
         against(cpu, most=cell.most_cpu),
-        *("", "", "", ""),
+        *("", "", "", "", ""),
     )
 
 
@@ -171,9 +178,9 @@ def pump_for(clients: Clients, seconds: float) -> None:
         clients.pump(left_s)
 
 
-def _idle_share(clients: Clients, server: Server) -> float:
+def _idle_share(clients: Clients, server: Server, seconds: float) -> float:
     server_s, began_s = cpu_s(server.pid), monotonic()
-    pump_for(clients, 1.0)
+    pump_for(clients, seconds)
     return (cpu_s(server.pid) - server_s) / (monotonic() - began_s)
 
 
