@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from time import monotonic
 
@@ -119,10 +119,10 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
             gateway = stack.enter_context((ros_side or _own_ros_side())())
             log = new_log(gateway.settings)
-            keeping = stack.enter_context(kept(log, environment, gateway.settings.ring_bytes))
+            keeping = await stack.enter_async_context(kept(log, environment, gateway.settings))
             bridge = assemble(gateway, log, keeping)
             app.state.bridge = bridge
             answers.open(projections(bridge), bridge.state.monotonic_s)

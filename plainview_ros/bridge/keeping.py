@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
 
@@ -12,6 +12,8 @@ from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_file import EventFile
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.follower import History
+from plainview_ros.bridge.settings import Settings
+from plainview_ros.bridge.store.event_store import SQLITE, EventStore
 
 logger = logging.getLogger(__name__)
 
@@ -21,37 +23,52 @@ class Keeping:
     """Where events are kept beside the log's memory. Belongs to the asyncio side."""
 
     file: EventFile | None = None
-    history: History | None = None
+    store: EventStore | None = None
     since_s: float = inf
     """Until when an earlier run has kept everything [s since the epoch]; infinite when there was none."""
     not_started: str = ""
     """Why the file is not used although a state directory is given."""
 
+    @property
+    def history(self) -> History | None:
+        """Where events are that the log no longer has."""
+        return self.store
+
     def trouble(self) -> str:
         """What is wrong with it; empty when nothing is."""
-        return self.not_started or (self.file.trouble if self.file else "")
+        troubles = (self.not_started, self.file.trouble if self.file else "", self.store.trouble if self.store else "")
+        return "; ".join(filter(None, troubles))
 
 
-@contextmanager
-def kept(log: EventLog, environment: Environment, max_bytes: int) -> Iterator[Keeping]:
+@asynccontextmanager
+async def kept(log: EventLog, environment: Environment, settings: Settings) -> AsyncIterator[Keeping]:
     """Restore the log from what an earlier run left, and keep what it says from now on."""
     keeping = Keeping()
     if environment.state_dir is not None:
         try:
-            keeping.file = EventFile(environment.state_dir, max_bytes)
+            keeping.file = EventFile(environment.state_dir, settings.ring_bytes)
         except OSError as error:
             keeping.not_started = f"events end with this process: {error}"
             logger.error(keeping.not_started)  # its traceback says no more
-    if keeping.file is None:
-        yield keeping
-        return
+    url = environment.database_url
+    # A SQLite file that is another bridge's is for that one alone, whose ids are not ours.
+    if url is not None and not (keeping.not_started and url.startswith(SQLITE)):
+        keeping.store = EventStore(url, log, settings.ring_entries)
     try:
-        earlier = keeping.file.read()
+        earlier = keeping.file.read() if keeping.file else None
+        if earlier is None and keeping.store:
+            earlier = await keeping.store.newest(settings.ring_entries)
         if earlier is not None:
             log.restore(*earlier)
             keeping.since_s = log.newest_id.ms / 1000
-        keeping.file.open(log.newest_id)
-        log.keep = keeping.file.write
+        if keeping.file:
+            keeping.file.open(log.newest_id)
+            log.keep = keeping.file.write
+        if keeping.store:
+            keeping.store.start(earlier)
         yield keeping
     finally:
-        keeping.file.close()
+        if keeping.store:
+            await keeping.store.close()
+        if keeping.file:
+            keeping.file.close()
