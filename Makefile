@@ -1,6 +1,7 @@
 # make run   sets everything up and runs the simulated rig; the address is printed
 # make test  sets everything up and runs all tests          make lint  style, types and walls
 # make bench measures latency, throughput and memory (20 min) and writes benchmark/RESULTS.md; ARGS=--help says what else
+# make soak  ten minutes of clients that stall, come and go: nothing lost, nothing twice; ARGS="--kills 5" kills the bridge
 #
 # Needs Python 3.10+, a C++ compiler and make. Where a ROS distribution is sourced it is used; otherwise ROS comes as
 # wheels into .venv, which is then the ROS prefix.
@@ -28,7 +29,7 @@ workspace := $(tools) && source install/local_setup.bash
 interfaces := $(wildcard msg/*.msg srv/*.srv action/*.action)
 folders := $(shell find plainview_ros launch config -type d -not -name __pycache__)
 
-.PHONY: run test lint bench format setup clean
+.PHONY: run test lint bench soak format setup clean
 
 run: setup
 	$(workspace) && exec plainview up
@@ -41,6 +42,9 @@ lint: setup
 
 bench: setup
 	$(workspace) && python -m benchmark $(ARGS)
+
+soak: setup
+	$(workspace) && python -m benchmark.soak $(ARGS)
 
 format: setup
 	$(tools) && python -m ruff check --fix . && python -m ruff format .

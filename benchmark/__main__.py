@@ -6,7 +6,6 @@ Everything takes about 20 minutes, --quick about 5, on two cores that should hav
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 from benchmark import coldstart, graph, ingest, rest, stalled, stream
-from benchmark.bench import Bench, ServerName
+from benchmark.bench import Bench, ServerName, allow_open_files
 from benchmark.results import Section, machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -34,7 +33,7 @@ machine the same cell moves by 1.3 from run to run: compare within one run, not 
 
 def main() -> int:
     arguments = _parse()
-    _open_files(16_384)
+    allow_open_files()
     servers: list[ServerName] = [arguments.only] if arguments.only else ["floor", "bridge"]
     repetitions = arguments.repetitions or (1 if arguments.quick else 3)
     scale = 0.5 if arguments.quick else 1.0
@@ -88,12 +87,6 @@ def _cells(arguments: argparse.Namespace, scale: float) -> list[stream.StreamCel
     if arguments.clients:
         return [stream.StreamCell(arguments.clients, arguments.rate, arguments.seconds)]
     return [replace(cell, seconds=cell.seconds * scale) for cell in stream.CELLS]
-
-
-def _open_files(wanted: int) -> None:
-    """A socket for each client, in this process and in the servers it starts."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,6 +130,12 @@ class Bench:
 
     def _log(self, name: str) -> Path:
         return self._directory / f"{next(self._numbers)}-{name}.log"
+
+
+def allow_open_files(wanted: int = 16_384) -> None:
+    """A socket for each client, in this process and in the servers it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
 
 
 def free_port() -> int:

@@ -20,7 +20,10 @@ class Client:
     It knows which numbers it was sent: each number once, in order, is what is wanted.
     """
 
-    __slots__ = ("duplicates", "expected", "gaps_told", "is_open", "last_id", "missing", "refused", "rest", "socket")
+    __slots__ = (
+        *("duplicates", "expected", "gaps_told", "is_measured", "is_open", "last_id", "late", "missing", "refused"),
+        *("rest", "socket"),
+    )
 
     def __init__(self) -> None:
         self.socket: socket.socket | None = None
@@ -34,8 +37,12 @@ class Client:
         """Number of the event it wants next."""
         self.missing: set[int] = set()
         """Numbers that were passed over and have not come since."""
+        self.late = 0
+        """Events that came after a newer one."""
         self.duplicates = 0
         self.gaps_told = 0
+        self.is_measured = True
+        """Whether its latencies count."""
 
     @property
     def received(self) -> int:
@@ -59,6 +66,7 @@ class Client:
                 self.expected = number + 1
             elif number in self.missing:
                 self.missing.remove(number)
+                self.late += 1
             else:
                 self.duplicates += 1
         return self.received - before
@@ -136,9 +144,10 @@ class Clients:
                 data = self._read_head(client, data)
             piece = self._read(client.rest + data if client.rest else data)
             new += client.take(piece)
-            for number, published_ns in piece.stamps:
-                if number >= self.first_measured:
-                    self.latencies.add(now_ns - published_ns)
+            if client.is_measured:
+                for number, published_ns in piece.stamps:
+                    if number >= self.first_measured:
+                        self.latencies.add(now_ns - published_ns)
         return new
 
     def close(self) -> None:

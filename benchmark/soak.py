@@ -1,0 +1,268 @@
+"""Ten minutes with clients that stall, come and go, and a bridge that is killed: each client gets every event once.
+
+Clients keep the last ``id:`` and send it as ``Last-Event-ID`` when they connect again. Exit code 1 when an event was
+lost or repeated for any of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from time import monotonic, process_time
+
+from benchmark.bench import Bench, Server, allow_open_files, free_port
+from benchmark.clients import Client, Clients, StalledClients
+from benchmark.process_cost import cpu_s, machine_s, rss_mb
+from benchmark.results import number
+
+REPORT_S = 60.0
+LOOK_S = 0.05
+"""Between two looks at who has to connect, hang up, or be killed."""
+RETRY_S = 0.5
+CONNECTED_S = 4.0
+"""Mean time that a flapping client stays."""
+AWAY_S = 2.0
+"""It is away for up to so long."""
+PATIENCE_S = 15.0
+"""Without anything new for so long after the end, what is missing is lost."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to the bridge."""
+
+    clients: int = 200
+    """All of them, with those that stall and flap."""
+    stalled: int = 20
+    flapping: int = 20
+    rate_hz: int = 100
+    seconds: float = 600.0
+    kills: int = 0
+    """``kill -9`` of the bridge, evenly spread."""
+    seed: int = 0
+
+    @property
+    def events(self) -> int:
+        return round(self.rate_hz * self.seconds)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of it."""
+
+    wanted: int
+    """Events times clients that read."""
+    lost: int
+    repeated: int
+    late: int
+    """Came after a newer one."""
+    gaps_told: int
+    worst: list[str]
+    """Clients that lost something, or got it twice."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every client got every event once."""
+        return self.lost == self.repeated == 0
+
+    def __str__(self) -> str:
+        said = "every event exactly once to every client" if self.is_exact else "EVENTS WERE LOST OR REPEATED"
+        counts = f"{self.wanted:,} wanted, {self.lost} lost, {self.repeated} repeated, {self.late} out of order"
+        return "\n".join((f"{said}: {counts}, {self.gaps_told} gaps told", *self.worst))
+
+
+class Soak:
+    """One run.
+
+    Args:
+        bench: where the bridge runs.
+        plan: what is done to it.
+    """
+
+    def __init__(self, bench: Bench, plan: Plan) -> None:
+        self._bench = bench
+        self._plan = plan
+        self._random = Random(plan.seed)  # noqa: S311  # the same run again
+        self._port = free_port()
+        self._state = bench.new_directory()
+        self._server = self._start_bridge()
+        self._clients = Clients(self._port)
+        self._stalled = StalledClients(self._port, 0)
+        self._due_s: dict[Client, float] = {}
+        """When a flapping client comes or goes next."""
+        self._retry_s: dict[Client, float] = {}
+        self._counted = {"flaps": 0, "kills": 0, "cut off": 0, "refused": 0}
+        self._expected_ends = 0
+
+    def run(self) -> Verdict:
+        """Do it all, print a line each minute; what came of it."""
+        plan = self._plan
+        try:
+            with self._bench.publisher("actuations", plan.rate_hz, plan.events) as publisher:
+                self._clients.add(plan.clients - plan.stalled)
+                self._clients.wait_until_open()
+                for client in self._clients.all[: plan.flapping]:
+                    client.is_measured = False
+                    self._due_s[client] = monotonic() + 2.0 + self._random.uniform(0, CONNECTED_S)
+                self._stalled = StalledClients(self._port, plan.stalled)
+                publisher.tell("go")
+                self._soak()
+                self._wait_for_the_rest()
+            verdict = self._verdict()
+            ended_s = self._server.child.stop()
+            print(f"Ctrl-C with {len(self._clients.all)} streams open: ended in {ended_s:.2f} s")
+            return verdict
+        finally:
+            self._server.child.kill()
+            self._clients.close()
+            self._stalled.close()
+
+    def _soak(self) -> None:
+        began_s = reported_s = looked_s = monotonic()
+        end_s = began_s + self._plan.seconds
+        kills_s = [began_s + self._plan.seconds * (k + 1) / (self._plan.kills + 1) for k in range(self._plan.kills)]
+        spent = self._spent()
+        while (now_s := monotonic()) < end_s:
+            self._clients.pump(LOOK_S)
+            if now_s < looked_s + LOOK_S:
+                continue
+            looked_s = now_s
+            self._flap(now_s)
+            self._connect_again(now_s)
+            if kills_s and now_s > kills_s[0]:
+                kills_s.pop(0)
+                self._kill()
+                spent = self._spent()
+            if now_s > reported_s + REPORT_S:
+                self._report(now_s - began_s, spent)
+                reported_s, spent = now_s, self._spent()
+                self._stalled.close()
+                self._stalled = StalledClients(self._port, self._plan.stalled)
+
+    def _wait_for_the_rest(self) -> None:
+        """Nobody goes any more; all read until they have everything, or nothing new comes."""
+        self._due_s.clear()
+        last_s = monotonic()
+        while monotonic() < last_s + PATIENCE_S and any(c.received < self._plan.events for c in self._clients.all):
+            if self._clients.pump(LOOK_S):
+                last_s = monotonic()
+            self._connect_again(monotonic())
+        self._clients.pump(LOOK_S)
+
+    def _flap(self, now_s: float) -> None:
+        for client, due_s in self._due_s.items():
+            if now_s < due_s:
+                continue
+            if client.socket is None:
+                self._connect(client, now_s)
+                self._due_s[client] = now_s + self._random.expovariate(1 / CONNECTED_S)
+            else:
+                self._clients.disconnect(client)
+                self._counted["flaps"] += 1
+                self._due_s[client] = now_s + self._random.uniform(0, AWAY_S)
+
+    def _connect_again(self, now_s: float) -> None:
+        """Whoever was cut off or refused, and does not stay away of its own will."""
+        for client in self._clients.all:
+            if client.refused:
+                self._counted["refused"] += 1
+                self._clients.disconnect(client)
+                client.refused = ""
+                self._retry_s[client] = now_s + RETRY_S
+            if client.socket is None and client not in self._due_s and now_s >= self._retry_s.get(client, 0.0):
+                self._connect(client, now_s)
+
+    def _connect(self, client: Client, now_s: float) -> None:
+        try:
+            self._clients.connect(client)
+        except OSError:
+            self._retry_s[client] = now_s + RETRY_S
+
+    def _kill(self) -> None:
+        self._note_cut_off()
+        self._server.child.kill()
+        while any(client.socket is not None for client in self._clients.all):
+            self._clients.pump(LOOK_S)
+        self._expected_ends = self._clients.closed_by_server
+        self._server = self._start_bridge()
+        self._counted["kills"] += 1
+
+    def _start_bridge(self) -> Server:
+        streams = 2 * self._plan.clients
+        return self._bench.start_server("bridge", self._port, self._state, max_event_streams=streams)
+
+    def _note_cut_off(self) -> None:
+        """Streams that the server ended although it was alive."""
+        self._counted["cut off"] += self._clients.closed_by_server - self._expected_ends
+        self._expected_ends = self._clients.closed_by_server
+
+    def _spent(self) -> tuple[float, float, float, float]:
+        """Time that has gone by, and that this bridge, these clients and the whole machine have worked [s]."""
+        return monotonic(), cpu_s(self._server.pid), process_time(), machine_s()
+
+    def _report(self, after_s: float, before: tuple[float, float, float, float]) -> None:
+        self._note_cut_off()
+        seconds, *worked_s = (now - then for now, then in zip(self._spent(), before, strict=True))
+        server, own, everything = (100 * worked / seconds for worked in worked_s)
+        latencies = self._clients.latencies
+        counted = ", ".join(f"{name} {count}" for name, count in self._counted.items())
+        print(
+            f"{after_s / 60:5.1f} min: RSS {rss_mb(self._server.pid):.0f} MB,"
+            f" p50 {number(latencies.percentile_ms(50))} ms, p99 {number(latencies.percentile_ms(99))} ms,"
+            f" bridge {server:.0f} %, clients {own:.0f} %, whole machine {everything:.0f} % of a core; {counted}",
+            flush=True,
+        )
+        latencies.clear()
+        self._counted = dict.fromkeys(self._counted, 0)
+
+    def _verdict(self) -> Verdict:
+        plan, clients = self._plan, self._clients.all
+        wrong = [client for client in clients if client.received != plan.events or client.duplicates]
+        return Verdict(
+            wanted=plan.events * len(clients),
+            lost=sum(plan.events - client.received for client in clients),
+            repeated=sum(client.duplicates for client in clients),
+            late=sum(client.late for client in clients),
+            gaps_told=sum(client.gaps_told for client in clients),
+            worst=[
+                f"client {clients.index(client)}: {client.received} received, {client.duplicates} repeated, missing "
+                f"{sorted(client.missing)[:5]} ... of {plan.events}, last id {client.last_id}"
+                for client in wrong[:10]
+            ],
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmark.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--clients", type=int, default=200, help="all of them")
+    parser.add_argument("--stalled", type=int, default=20, help="of these, that never read")
+    parser.add_argument("--flapping", type=int, default=20, help="of these, that come and go")
+    parser.add_argument("--rate", type=int, default=100, help="events each second")
+    parser.add_argument("--kills", type=int, default=0, help="kill -9 of the bridge, evenly spread")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    plan = Plan(
+        arguments.clients,
+        arguments.stalled,
+        arguments.flapping,
+        arguments.rate,
+        60 * arguments.minutes,
+        arguments.kills,
+        arguments.seed,
+    )
+    allow_open_files()
+    with tempfile.TemporaryDirectory(prefix="plainview-soak-") as directory, suppress(KeyboardInterrupt):
+        verdict = Soak(Bench(Path(directory)), plan).run()
+        print(verdict)
+        return 0 if verdict.is_exact else 1
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
