@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from re import Pattern
-from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from plainview_ros.bridge.context import Bridge
+
 MAX_AGE_S = 1.0
 """An answer tells whole seconds, ages and "in the last hour" too: it is rendered again after this long, whatever
 happens. Deadlines that matter more exactly are the projection's."""
+
+ETAG = {"description": "of this very body", "schema": {"type": "string"}, "example": '"5f0b6c1d2e3a4b5c6d7e8f90"'}
+UNCHANGED = {"description": "`If-None-Match` has the present ETag"}
 
 MAX_ANSWERS = 500
 MAX_BYTES = 16_000_000
@@ -35,9 +38,9 @@ class Projection:
 
     paths: tuple[str, ...]
     """As the routes have them, e.g. ``/valves/{valve_id}``."""
-    revision: Callable[[], object]
+    revision: Callable[[Bridge], object]
     """Differs from what it was as soon as anything of that state has changed."""
-    until_s: Callable[[float], float]
+    until_s: Callable[[Bridge, float], float]
     """When time will change an answer rendered now, on the monotonic clock [s]: a value becomes stale."""
 
 
@@ -104,13 +107,14 @@ class Answers:
 
     Args:
         app: the application whose routes render.
+        projections: whose answers are kept; a path belongs to the first that has it.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, projections: Sequence[Projection]) -> None:
         self._fastapi = app
         self._inner: ASGIApp = app.router
-        self._paths: list[tuple[Pattern[str], Projection]] = []
-        self._monotonic_s: Callable[[], float] = monotonic
+        self._paths = [(*compile_path(path)[:2], projection) for projection in projections for path in projection.paths]
+        self._bridge: Bridge | None = None
         self._held: OrderedDict[Key, Held] = OrderedDict()
 
     def before(self, inner: ASGIApp) -> Answers:
@@ -118,11 +122,17 @@ class Answers:
         self._inner = inner
         return self
 
-    def open(self, projections: Iterable[Projection], monotonic_s: Callable[[], float] = monotonic) -> None:
-        """From now on answer for these; a path belongs to the first that has it. What was kept is forgotten."""
-        self._paths = [(compile_path(path)[0], projection) for projection in projections for path in projection.paths]
-        self._monotonic_s = monotonic_s
+    def open(self, bridge: Bridge) -> None:
+        """From now on answer what this bridge knows."""
+        self._bridge = bridge
         self._held.clear()
+
+    def declare(self, openapi: dict[str, Any]) -> None:
+        """Say in the OpenAPI which answers have an ETag."""
+        for _, path, _ in self._paths:
+            responses = openapi["paths"][path]["get"]["responses"]
+            responses["200"]["headers"] = {"ETag": ETAG}
+            responses["304"] = UNCHANGED
 
     @property
     def entries(self) -> int:
@@ -158,12 +168,14 @@ class Answers:
 
     def _find(self, key: Key) -> Held | None:
         """The answer that holds now, which may still be on its way; ``None`` where answers are not kept."""
+        if self._bridge is None:
+            return None
         held = self._held.get(key)
         if held is None:
             projection = self._projection(key)
-            return None if projection is None else self._render(key, projection)
-        if self._monotonic_s() >= held.until_s or held.revision != held.projection.revision():
-            return self._render(key, held.projection)
+            return None if projection is None else self._render(key, projection, self._bridge)
+        if self._bridge.state.monotonic_s() >= held.until_s or held.revision != held.projection.revision(self._bridge):
+            return self._render(key, held.projection, self._bridge)
         self._held.move_to_end(key)
         return held
 
@@ -171,13 +183,13 @@ class Answers:
         if len(key.path) + len(key.query) > MAX_KEY_BYTES:
             return None
         path = key.path.removeprefix(key.root_path)
-        return next((projection for pattern, projection in self._paths if pattern.match(path)), None)
+        return next((projection for pattern, _, projection in self._paths if pattern.match(path)), None)
 
-    def _render(self, key: Key, projection: Projection) -> Held:
-        now_s = self._monotonic_s()
-        until_s = min(now_s + MAX_AGE_S, projection.until_s(now_s))
+    def _render(self, key: Key, projection: Projection, bridge: Bridge) -> Held:
+        now_s = bridge.state.monotonic_s()
+        until_s = min(now_s + MAX_AGE_S, projection.until_s(bridge, now_s))
         rendering = asyncio.create_task(_get(self._inner, self._fastapi, key))
-        held = Held(projection, projection.revision(), until_s, rendering)
+        held = Held(projection, projection.revision(bridge), until_s, rendering)
         rendering.add_done_callback(lambda _: self._keep(key, held))
         self._held[key] = held
         self._held.move_to_end(key)

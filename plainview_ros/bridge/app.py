@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from time import monotonic
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -27,7 +28,7 @@ from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.mission_player import MissionPlayer
-from plainview_ros.bridge.projections import projections
+from plainview_ros.bridge.projections import PROJECTIONS
 from plainview_ros.bridge.queries import EmptyParameters
 from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
@@ -79,9 +80,7 @@ BACKGROUND: tuple[Background, ...] = (tick, play_missions, watch_graph)
 
 
 def new_log(settings: Settings) -> EventLog:
-    return EventLog(
-        settings.ring_entries, settings.ring_bytes, settings.telemetry_entries, settings.telemetry_bytes
-    )
+    return EventLog(settings.ring_entries, settings.ring_bytes, settings.telemetry_entries, settings.telemetry_bytes)
 
 
 def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
@@ -125,7 +124,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
             keeping = await stack.enter_async_context(kept(log, environment, gateway.settings))
             bridge = assemble(gateway, log, keeping)
             app.state.bridge = bridge
-            answers.open(projections(bridge), bridge.state.monotonic_s)
+            answers.open(bridge)
             gateway.connect(asyncio.get_running_loop(), bridge.take)
             tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
             try:
@@ -140,11 +139,25 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
     app = FastAPIOffline(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.add_middleware(EmptyParameters)
     problems.install(app)
-    app.state.answers = answers = Answers(app)
+    app.state.answers = answers = Answers(app, PROJECTIONS)
     app.add_middleware(answers.before)
+    _document(app, problems.declare, answers.declare)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())
     return app
+
+
+def _document(app: FastAPI, *additions: Callable[[dict[str, Any]], object]) -> None:
+    """Add to the OpenAPI what FastAPI cannot know."""
+    plain_openapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for add in additions:
+                add(plain_openapi())
+        return plain_openapi()
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 async def _watched(work: Background, bridge: Bridge) -> None:

@@ -48,16 +48,8 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem document, and say so in its OpenAPI."""
+    """Make every error of the application a problem document."""
     app.add_middleware(BodyLimit)
-    plain_openapi = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _declare(plain_openapi())
-        return plain_openapi()
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -88,7 +80,7 @@ def install(app: FastAPI) -> None:
         return answer(document(500, "internal_error", detail))
 
 
-def _declare(openapi: dict[str, Any]) -> None:
+def declare(openapi: dict[str, Any]) -> None:
     """Say what FastAPI does not: that a problem has its own media type, and what can be wrong with any body."""
     for operation in (operation for operations in openapi["paths"].values() for operation in operations.values()):
         responses = operation["responses"]

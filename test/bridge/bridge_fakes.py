@@ -157,6 +157,10 @@ class FakeBridge:
 
         self._asyncio_side.run(call())
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Result of something that goes on on the asyncio side."""
+        return self._asyncio_side.run(work)
+
     def next_event(self, event_type: str) -> dict[str, Any]:
         """Data of the next event of a type; others before it are passed over."""
 
