@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
-from plainview_ros.bridge import answers, mission_player, routes
+from plainview_ros.bridge import answers, graph_watch, mission_player, routes
 from plainview_ros.bridge.answers import Answers
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.projections import PROJECTIONS
@@ -103,7 +103,7 @@ class Application:
 def clock(fake: FakeBridge, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     fake.bridge.state.monotonic_s = clock
-    for module in (routes.missions, mission_player):
+    for module in (routes.missions, routes.ros2, mission_player, graph_watch):
         monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
