@@ -6,10 +6,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from ros_graph import DEADLINE_S, Waiter
 
@@ -40,21 +44,14 @@ def eventually(question: Callable[[], Any], wanted: Callable[[Any], bool], what:
     return answer
 
 
-class EventStream(Waiter):
-    """An open ``GET /events``; everything received is kept."""
+class Told(Waiter):
+    """Everything that was received on a stream is kept."""
 
-    def __init__(self, url: str, last_event_id: str = "") -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.events: list[Event] = []
         self.ended: str | None = None
         """How the stream ended; ``None`` while it is open."""
-        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        self._client = httpx.Client(timeout=DEADLINE_S)
-        self._response = self._client.send(self._client.build_request("GET", url, headers=headers), stream=True)
-        assert self._response.status_code == 200, self._response.read()
-        self.headers = self._response.headers
-        self._reader = threading.Thread(target=self._read, name="event stream")
-        self._reader.start()
 
     def wait_for(self, type_: str, wanted: Callable[[Event], bool] = lambda _: True, **fields: Any) -> Event:
         """The first event of a type, also of those already received, that is wanted and has these fields."""
@@ -65,15 +62,75 @@ class EventStream(Waiter):
         self._wait(lambda: bool(found()), f"{type_} {fields}", lambda: f"the last events: {self.events[-3:]}")
         return found()[0]
 
+    def types(self) -> list[str]:
+        return [event.type for event in self.events]
+
+    def _keep(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def _end(self, how: str) -> None:
+        with self._changed:
+            self.ended = how
+            self._changed.notify_all()
+
+
+class WebSocketStream(Told):
+    """An open ``/ws``."""
+
+    def __init__(self, url: str, query: Mapping[str, str]) -> None:
+        super().__init__()
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(
+            connect(f"{url}?{urlencode(query)}", open_timeout=DEADLINE_S, compression=None)
+        )
+        self._reader = threading.Thread(target=self._read, name="web socket")
+        self._reader.start()
+
+    def close(self) -> None:
+        self._open.close()
+        self._reader.join()
+
+    def wait_for_end(self) -> str:
+        """The close code."""
+        self._wait(lambda: self.ended is not None, "end of the web socket", lambda: f"{len(self.events)} events")
+        self.close()
+        return str(self.ended)
+
+    def _read(self) -> None:
+        try:
+            for message in self._socket:
+                event = Event(json.loads(message))
+                event.id = event.pop("id")
+                self._keep(event)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._end(str(self._socket.close_code))
+
+
+class EventStream(Told):
+    """An open ``GET /events``."""
+
+    def __init__(self, url: str, last_event_id: str = "", query: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        self._client = httpx.Client(timeout=DEADLINE_S)
+        self._response = self._client.send(
+            self._client.build_request("GET", url, headers=headers, params=query), stream=True
+        )
+        assert self._response.status_code == 200, self._response.read()
+        self.headers = self._response.headers
+        self._reader = threading.Thread(target=self._read, name="event stream")
+        self._reader.start()
+
     def wait_for_end(self) -> str:
         """How it ended, ``complete`` when it was not cut off."""
         self._wait(lambda: self.ended is not None, "end of the stream", lambda: f"{len(self.events)} events")
         self._reader.join()
         self._client.close()
         return str(self.ended)
-
-    def types(self) -> list[str]:
-        return [event.type for event in self.events]
 
     def close(self) -> None:
         self._response.close()
@@ -92,17 +149,13 @@ class EventStream(Waiter):
                     event = Event(json.loads(frame["data"]))
                     event.id = frame.get("id", "")
                     assert event.type == frame["event"]
-                    with self._changed:
-                        self.events.append(event)
-                        self._changed.notify_all()
+                    self._keep(event)
                 frame = {}
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:  # cut off, or closed by us
             ended = repr(error)
         finally:
             self._response.close()
-            with self._changed:
-                self.ended = ended
-                self._changed.notify_all()
+            self._end(ended)
 
 
 class Web:
@@ -112,10 +165,15 @@ class Web:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=DEADLINE_S)
-        self._streams: list[EventStream] = []
+        self._streams: list[EventStream | WebSocketStream] = []
 
-    def events(self, last_event_id: str = "") -> EventStream:
-        stream = EventStream(f"{self.url}/events", last_event_id)
+    def events(self, last_event_id: str = "", **query: str) -> EventStream:
+        stream = EventStream(f"{self.url}/events", last_event_id, query)
+        self._streams.append(stream)
+        return stream
+
+    def web_socket(self, **query: str) -> WebSocketStream:
+        stream = WebSocketStream(f"ws://127.0.0.1:{self.port}/ws", query)
         self._streams.append(stream)
         return stream
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from time import time
 
-from plainview_ros.bridge.answers import Answer
 from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.schemas.events import StateSnapshot
 
@@ -24,9 +23,9 @@ PARTS = {
 """What each part is the answer of."""
 
 
-async def render(answer: Callable[[str], Awaitable[Answer]]) -> bytes:
+async def render(answer: Callable[[str], Awaitable[bytes]]) -> bytes:
     """The JSON of a ``state.snapshot``, put together from what GET answers for these paths, byte for byte."""
     kind: str = StateSnapshot.model_fields["type"].default
     head = f'{{"type":"{kind}","at":{epoch_ms(time())}'.encode()
-    parts = [f',"{part}":'.encode() + (await answer(path)).body for part, path in PARTS.items()]
+    parts = [f',"{part}":'.encode() + await answer(path) for part, path in PARTS.items()]
     return b"".join((head, *parts, b"}"))

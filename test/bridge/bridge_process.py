@@ -11,7 +11,14 @@ class LiveBridge(Web):
 
     def __init__(self, graph: Graph, **settings: object) -> None:
         super().__init__(free_port())
-        self.process: NodeProcess = graph.start("bridge", settings={"port": self.port, **settings}, wait=False)
+        self._graph = graph
+        self._settings = settings
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also after it was killed: on the same port, with what it kept."""
+        settings = {"port": self.port, **self._settings}
+        self.process: NodeProcess = self._graph.start("bridge", settings=settings, wait=False)
         self.process.wait_for_log("Uvicorn running")
 
     def stop(self) -> int:

@@ -64,7 +64,7 @@ WishDep = Annotated[Wish, Depends(wish_of)]
 
 
 async def follower_of(connection: HTTPConnection, bridge: BridgeDep, wish: WishDep) -> Follower:
-    return Follower(bridge.log, wish, bridge.keeping.history, partial(render, connection.app.state.answers.answer))
+    return Follower(bridge.log, wish, bridge.keeping.history, partial(render, connection.app.state.answers.body))
 
 
 FollowerDep = Annotated[Follower, Depends(follower_of)]
