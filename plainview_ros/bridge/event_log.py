@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,10 @@ COALESCE_ABOVE = 100
 
 MAX_PORTIONS = 100
 """Readers at as many different places share what was joined for them."""
+
+MAX_SOURCES = 20_000
+"""Happenings that are known to be told already, however few entries are held: ROS hands over up to a thousand
+transitions of each topic again when the bridge starts."""
 
 TICK: str = TelemetryTick.model_fields["type"].default
 
@@ -241,7 +246,7 @@ class EventLog:
         self._now_s = now_s
         self._lossless = Ring(max_entries, max_bytes)
         self._telemetry = Ring(telemetry_entries, telemetry_bytes)
-        self._sources: set[str] = set()
+        self._sources: OrderedDict[str, None] = OrderedDict()
         self._newest_id = EventId(int(now_s() * 1000), 0)
         self._gone_id = self._newest_id
         self._portions: dict[object, tuple[Portion, Cursor]] = {}
@@ -257,7 +262,7 @@ class EventLog:
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def publish(self, event: Event) -> None:
-        """Add an event, unless its source is in the log already.
+        """Add an event, unless its source was told already.
 
         Raises:
             ValueError: a number of it is NaN or infinite.
@@ -393,10 +398,11 @@ class EventLog:
     def _remember(self, entry: Entry) -> None:
         self._newest_id = entry.id
         if entry.source:
-            self._sources.add(entry.source)
+            self._sources[entry.source] = None
+            if len(self._sources) > MAX_SOURCES:
+                self._sources.popitem(last=False)
         for gone in self._lossless.add(entry):
             self._gone_id = gone.id
-            self._sources.discard(gone.source)
 
     def _count(self, entry: Entry) -> None:
         self.counts.published[entry.type] = self.counts.published.get(entry.type, 0) + 1

@@ -10,7 +10,7 @@ from math import inf
 
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_file import EventFile
-from plainview_ros.bridge.event_log import EventLog
+from plainview_ros.bridge.event_log import MAX_SOURCES, EventLog
 from plainview_ros.bridge.follower import History
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store.event_store import SQLITE, EventStore
@@ -57,7 +57,7 @@ async def kept(log: EventLog, environment: Environment, settings: Settings) -> A
     try:
         earlier = keeping.file.read() if keeping.file else None
         if earlier is None and keeping.store:
-            earlier = await keeping.store.newest(settings.ring_entries)
+            earlier = await keeping.store.newest(max(settings.ring_entries, MAX_SOURCES))
         if earlier is not None:
             log.restore(*earlier)
             keeping.since_s = log.newest_id.ms / 1000

@@ -6,7 +6,7 @@ All of it belongs to the store's thread.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,8 +82,7 @@ class Database:
         Entries are written in order, so behind the first that is missing there are none.
         """
         with self._transaction() as connection:
-            if not _has(connection, kept.since):
-                self._put(connection, [_beginning(kept.since)])
+            self._put(connection, _beginning(connection, kept.since))
             return bisect_left(kept.entries, True, key=lambda entry: not _has(connection, entry.id))
 
     def write(self, entries: Sequence[Entry], began: EventId | None = None) -> None:
@@ -95,7 +94,7 @@ class Database:
         """
         rows = [_row(entry) for entry in entries]
         with self._transaction() as connection:
-            self._put(connection, rows if began is None else [_beginning(began), *rows])
+            self._put(connection, rows if began is None else [*_beginning(connection, began), *rows])
 
     def page(self, after: EventId, max_entries: int) -> list[Entry]:
         """The first entries after an id, in order; none when those directly after it are not here."""
@@ -104,26 +103,21 @@ class Database:
             oldest = connection.execute(select(columns.ms, columns.number).order_by(*order).limit(1)).first()
             if oldest is None or key < tuple(oldest):
                 return []
-            found = connection.execute(
-                select(events).where(place > tuple_(*map(literal, key))).order_by(*order).limit(max_entries)
-            )
-            return list(_connected(found))
+            rows = connection.execute(
+                select(events).where(place > tuple_(*map(literal, key))).order_by(*order).limit(max_entries + 1)
+            ).all()
+        hole = min(_holes(rows), default=None)
+        return [_entry(row) for row in rows if row.type != BEGAN and (hole is None or _id(row) < hole)][:max_entries]
 
     def newest(self, max_entries: int) -> Kept | None:
         """The end of what is here, without a hole; ``None`` when there is nothing."""
         with self._transaction() as connection:
             backwards = (column.desc() for column in order)
-            rows = connection.execute(select(events).order_by(*backwards).limit(max_entries + 1)).all()
-        entries: list[Entry] = []
-        since: EventId | None = None
-        for row in rows:
-            since = EventId(row.ms, row.number)
-            if row.type == BEGAN:
-                break
-            entries.append(_entry(row))
-        else:
-            entries = entries[:-1]  # what is before the last of them was not asked for
-        return None if since is None else Kept(since, entries[::-1])
+            rows = connection.execute(select(events).order_by(*backwards).limit(max_entries + 1)).all()[::-1]
+        if not rows:
+            return None
+        since = max(_holes(rows), default=_id(rows[0]))
+        return Kept(since, [_entry(row) for row in rows if row.type != BEGAN and _id(row) > since])
 
     def close(self) -> None:
         self._engine.dispose()
@@ -134,7 +128,8 @@ class Database:
             yield connection
 
     def _put(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
-        connection.execute(self._insert, rows)
+        if rows:
+            connection.execute(self._insert, rows)
 
 
 @contextmanager
@@ -161,15 +156,12 @@ def _has(connection: Connection, event_id: EventId) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _beginning(event_id: EventId) -> dict[str, Any]:
-    return {
-        "ms": event_id.ms,
-        "number": event_id.number,
-        "source": BEGAN,
-        "type": BEGAN,
-        "asset": "",
-        "data": "{}",
-    }
+def _beginning(connection: Connection, event_id: EventId) -> list[dict[str, Any]]:
+    """What tells of a hole up to an id, if there is one."""
+    if _has(connection, event_id):
+        return []
+    ms, number, _ = event_id
+    return [{"ms": ms, "number": number, "source": BEGAN, "type": BEGAN, "asset": "", "data": "{}"}]
 
 
 def _row(entry: Entry) -> dict[str, Any]:
@@ -187,12 +179,17 @@ def _name(text: str) -> str:
     return text[:MAX_NAME].replace("\0", "\ufffd")  # PostgreSQL has no text with NUL in it
 
 
+def _id(row: Row[Any]) -> EventId:
+    return EventId(row.ms, row.number)
+
+
 def _entry(row: Row[Any]) -> Entry:
-    return make_entry(EventId(row.ms, row.number), row.type, row.data.encode(), row.asset, row.source)
+    return make_entry(_id(row), row.type, row.data.encode(), row.asset, row.source)
 
 
-def _connected(rows: Iterable[Row[Any]]) -> Iterator[Entry]:
-    for row in rows:
-        if row.type == BEGAN:
-            return
-        yield _entry(row)
+def _holes(rows: Sequence[Row[Any]]) -> set[EventId]:
+    """Ids that some are missing up to.
+
+    Where an event has the id, there is none: another bridge has written it, and all that came before it.
+    """
+    return {_id(row) for row in rows if row.type == BEGAN} - {_id(row) for row in rows if row.type != BEGAN}

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 metadata = MetaData()
 
 BEGAN = "log.began"
-"""Type and source of a row that is no event: those directly before its id are not here, those after it are."""
+"""Type and source of a row that is no event: it stands for those up to its id that are not here."""
 
 events = Table(
     "events",

@@ -1,0 +1,571 @@
+"""History in a real database: every event once and in order, whatever goes away, and what is missing is told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bridge_messages as make
+from bridge_messages import said, said_in_passing
+from bridge_process import LiveBridge
+from plainview_ros.bridge.environment import Environment
+from plainview_ros.bridge.event_file import Kept
+from plainview_ros.bridge.event_log import Entry, EventId, EventLog, make_entry
+from plainview_ros.bridge.follower import Follower, Wish
+from plainview_ros.bridge.keeping import Keeping, kept
+from plainview_ros.bridge.schemas.events import MissionStarted
+from plainview_ros.bridge.settings import Settings
+from plainview_ros.bridge.store import database as database_module
+from plainview_ros.bridge.store import event_store as store_module
+from plainview_ros.bridge.store.database import Database
+from plainview_ros.bridge.store.errors import DatabaseError
+from plainview_ros.bridge.store.event_store import EventStore
+from plainview_ros.msg import Alert
+from plainview_ros.ros import qos, topics
+from postgres import Postgres
+from ros_graph import DEADLINE_S, REPOSITORY, Graph
+from web import EventStream, eventually
+
+EVERYTHING = EventId(0, 0)
+
+
+@dataclass
+class Place:
+    """Somewhere to keep history."""
+
+    url: str
+    away: Callable[[], AbstractContextManager[None]]
+    """While it lasts nothing can be written there."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a bridge process is told."""
+        return {"POSTGRES_URL": self.url} if self.url.startswith("postgresql") else {}
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        path = tmp_path / "plainview.db"
+        return Place(f"sqlite:///{path}", lambda: locked(path))
+    postgres: Postgres = request.getfixturevalue("postgres")
+    given = {"POSTGRES_URL": postgres.new_database(), "PLAINVIEW_STATE_DIR": str(tmp_path)}
+    return Place(str(Environment.of(given).database_url), postgres.away)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for in these tests, and where nothing is, that it ends soon."""
+    monkeypatch.setattr(store_module, "BEGIN_AFTER_S", 0.0)
+    monkeypatch.setattr(store_module, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(store_module, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(database_module, "LOCK_TIMEOUT_S", 0.05)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, DEADLINE_S))
+
+
+async def until(done: Callable[[], object]) -> None:
+    while not done():  # noqa: ASYNC110  # nothing tells, and nothing else needs to be told
+        await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def storing(place: Place, log: EventLog, earlier: Kept | None = None) -> AsyncIterator[EventStore]:
+    store = EventStore(place.url, log, log_entries=1)
+    store.start(earlier)
+    yield store
+    await store.close()
+
+
+def new_log(capacity: int = 10_000) -> EventLog:
+    return EventLog(capacity, 100_000_000)
+
+
+async def say(log: EventLog, store: EventStore, numbers: range) -> list[Entry]:
+    """Publish numbered events no faster than the store takes them, however little memory there is."""
+    entries = []
+    for n in numbers:
+        log.publish(said("x", n=n))
+        entries += log.lossless(log.end.lossless - 1, 1)
+        if n % 5 == 0 or n == numbers[-1]:
+            await until(lambda: store.behind == 0)
+    return entries
+
+
+def stored(place: Place, after: EventId | None = None) -> list[Entry]:
+    """Everything that is there after an id, or since the beginning."""
+    with closing(Database(place.url)) as database:
+        if after is None:
+            earlier = database.newest(1_000_000)
+            return [] if earlier is None else earlier.entries
+        entries: list[Entry] = []
+        while page := database.page(entries[-1].id if entries else after, 7):
+            entries += page
+        return entries
+
+
+def entry_at(ms: int, source: str = "") -> Entry:
+    return make_entry(EventId(ms, 0), "x", b'{"type":"x"}', "v-101", source)
+
+
+def numbers_of(entries: Sequence[Entry]) -> list[int]:
+    return [entry.data["n"] for entry in entries if entry.type == "x"]
+
+
+async def present_state() -> bytes:
+    return b'{"type":"state.snapshot"}'
+
+
+async def followed(log: EventLog, store: EventStore, after: EventId, last: int) -> list[Entry]:
+    """What a client is sent that resumes after an id, up to the event of a number, but for ticks."""
+    entries: list[Entry] = []
+    async for portion in Follower(log, Wish(after=after), store, present_state).portions():
+        entries += [entry for entry in portion.entries if entry.type != "telemetry.tick"]
+        if entries and last in numbers_of(entries[-1:]):
+            break
+    return entries
+
+
+# -- in ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_is_in_the_database_once_in_order_and_as_the_clients_got_it(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        since = log.newest_id
+        async with storing(place, log):
+            for n in range(2500):
+                log.publish(said("x", n=n, text="Ventil Ö 102 ≥ 75 °C"))
+                log.publish(said_in_passing("t"))
+            log.publish(MissionStarted(**MISSION))
+        assert stored(place) == log.lossless(0, 3000)
+        assert stored(place, since) == log.lossless(0, 3000)
+
+    run(scenario())
+
+
+MISSION: dict[str, Any] = {
+    "mission_id": "m-1",
+    "mission_name": "Drill",
+    "mission_type": "scenario",
+    "status": "active",
+    "at": 1_790_000_000.0,
+}
+
+
+def test_next_run_writes_what_the_last_one_did_not_and_repeats_nothing(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        earlier = Kept(log.newest_id, [])
+        async with storing(place, log) as store:
+            earlier.entries.extend(await say(log, store, range(20)))
+        for n in range(20, 2030):  # nobody writes them
+            log.publish(said("x", n=n))
+        earlier.entries.extend(log.lossless(20, 3000))
+        again = new_log(10)  # which cannot hold them all
+        again.restore(*earlier)
+        async with storing(place, again, earlier) as store:
+            again.publish(said("x", n=2030))
+        assert numbers_of(stored(place)) == list(range(2031))
+        assert store.written == 2011
+        assert stored(place, earlier.since)[:2030] == earlier.entries
+
+    run(scenario())
+
+
+def test_writing_again_changes_nothing_and_equal_ids_of_two_bridges_lose_nothing(place: Place) -> None:
+    mine, yours = [entry_at(5, "mine"), entry_at(6)], [entry_at(5, "yours"), entry_at(6)]
+    with closing(Database(place.url)) as database:
+        assert database.resume(Kept(EventId(4, 0), [])) == 0
+        for entries in (mine, mine, yours, mine):
+            database.write(entries)
+        assert [entry.source for entry in database.page(EventId(4, 0), 10)] == ["mine", "yours", ""]
+        assert database.resume(Kept(EventId(4, 0), mine)) == 2
+
+
+def test_several_bridges_make_the_tables_at_once(place: Place) -> None:
+    together = threading.Barrier(4)
+    failed: list[Exception] = []
+
+    def begin(n: int) -> None:
+        together.wait(DEADLINE_S)
+        try:
+            with closing(Database(place.url)) as database:
+                database.write([entry_at(5, f"bridge {n}")])
+        except DatabaseError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=begin, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if place.url.startswith("postgresql"):
+        assert not failed
+    else:  # one file has one writer at a time: the others try again, as the store does
+        for n in range(4):
+            begin_alone(place, n)
+    assert len(stored_rows(place)) == 4
+
+
+def begin_alone(place: Place, n: int) -> None:
+    with closing(Database(place.url)) as database:
+        database.write([entry_at(5, f"bridge {n}")])
+
+
+def stored_rows(place: Place) -> list[Entry]:
+    with closing(Database(place.url)) as database:
+        database.write([entry_at(4)])
+        return database.page(EventId(4, 0), 100)
+
+
+def test_what_a_database_cannot_hold_does_not_hold_up_the_rest(place: Place) -> None:
+    with closing(Database(place.url)) as database:
+        database.resume(Kept(EventId(4, 0), []))
+        database.write([entry_at(5, "nul \0 in a name"), entry_at(6, "long " * 100_000), entry_at(7, "other")])
+        assert [entry.source[:5] for entry in database.page(EventId(4, 0), 10)] == ["nul �", "long ", "other"]
+
+
+def test_end_does_not_come_before_what_remains_is_written(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        async with storing(place, log) as store:
+            await say(log, store, range(1))
+            log.close()
+            for n in range(1, 3000):
+                log.publish(said("x", n=n))
+        assert numbers_of(stored(place)) == list(range(3000))
+        assert (store.behind, store.trouble) == (0, "")
+
+    run(scenario())
+
+
+def test_url_of_something_else_is_told_and_hinders_nobody() -> None:
+    async def scenario() -> None:
+        for url, complaint in {
+            "mysql://db/plainview": "expected a postgresql or sqlite URL, found mysql",
+            "postgres is on the left": "Could not parse SQLAlchemy URL",
+        }.items():
+            log = new_log()
+            async with storing(Place(url, nullcontext), log) as store:
+                log.publish(said("x", n=1))
+                await until(lambda: store.trouble)
+                assert complaint in store.trouble
+                assert "1 wait" in store.trouble
+                assert await store.page(EVERYTHING, 10) == ()
+
+    run(scenario())
+
+
+# -- out ---------------------------------------------------------------------------------------------------------------
+
+
+def test_client_older_than_memory_gets_every_event_once_in_order_and_then_the_live_ones(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log(10)
+        beginning = log.newest_id
+        async with storing(place, log) as store:
+            entries = await say(log, store, range(100))
+            places = {0: beginning, 1: entries[0].id, 43: entries[42].id, 96: entries[95].id}
+            clients = [asyncio.create_task(followed(log, store, after, last=104)) for after in places.values()]
+            entries += await say(log, store, range(100, 105))
+            for first, client in zip(places, clients, strict=True):
+                assert await client == entries[first:]
+
+    run(scenario())
+
+
+def test_page_goes_as_far_as_it_is_asked_and_begins_anywhere(place: Place) -> None:
+    entries = [entry_at(ms) for ms in range(10, 30)]
+    with closing(Database(place.url)) as database:
+        assert database.page(EVERYTHING, 10) == []
+        assert database.newest(5) is None
+        database.resume(Kept(EventId(9, 0), []))
+        database.write(entries)
+        assert database.page(EventId(9, 0), 5) == entries[:5]
+        assert database.page(EventId(14, 3), 5) == entries[5:10]
+        assert database.page(EventId(28, 0), 5) == entries[-1:]
+        assert database.page(EventId(29, 0), 5) == []
+        assert database.page(EventId(8, 999), 5) == []  # of before the beginning nobody knows
+        assert database.newest(5) == Kept(EventId(24, 0), entries[-5:])
+        assert database.newest(100) == Kept(EventId(9, 0), entries)
+
+
+@settings(max_examples=25)
+@given(segments=st.lists(st.integers(0, 6), min_size=1, max_size=5), asked=st.integers(1, 8))
+def test_no_page_reaches_across_a_hole(segments: list[int], asked: int) -> None:
+    at = itertools.count(10)
+    with tempfile.TemporaryDirectory() as folder, closing(Database(f"sqlite:///{folder}/x.db")) as database:
+        holes: list[EventId] = []
+        told: list[list[Entry]] = []
+        for count in segments:
+            next(at), next(at)  # lost ones
+            holes.append(EventId(next(at), 0))
+            told.append([entry_at(next(at)) for _ in range(count)])
+            database.write(told[-1], began=holes[-1])
+        for hole, entries in zip(holes, told, strict=True):
+            assert database.page(hole._replace(ms=hole.ms - 1), asked) == []
+            for known, after in enumerate([hole, *(entry.id for entry in entries)]):
+                assert database.page(after, asked) == entries[known : known + asked]
+        newest = database.newest(asked)
+        assert newest is not None
+        assert newest.entries == told[-1][-asked:]
+
+
+def test_hole_of_one_bridge_is_none_where_another_was_there(place: Place) -> None:
+    entries = [entry_at(ms) for ms in range(10, 20)]
+    with closing(Database(place.url)) as mine, closing(Database(place.url)) as yours:
+        mine.resume(Kept(EventId(9, 0), []))
+        mine.write(entries[:3])
+        mine.write(entries[7:], began=entries[6].id)
+        assert mine.page(EventId(9, 0), 20) == entries[:3]
+        yours.write(entries[:8])  # it was late
+        assert yours.resume(Kept(entries[4].id, entries[5:])) == 5
+        for size in (1, 2, 3, 20):
+            assert mine.page(entries[2].id, size) == entries[3:][:size]
+            assert mine.page(entries[5].id, size) == entries[6:][:size]
+        assert mine.newest(20) == Kept(EventId(9, 0), entries)
+
+
+def test_client_from_before_the_beginning_is_told_of_the_gap(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log(10)
+        before = log.newest_id._replace(ms=log.newest_id.ms - 1000)
+        async with storing(place, log) as store:
+            await say(log, store, range(30))
+            gap, *rest = await followed(log, store, before, last=29)
+        assert (gap.type, gap.data["missingAfter"]) == ("stream.gap", str(before))
+        assert numbers_of(rest) == list(range(20, 30))
+
+    run(scenario())
+
+
+# -- away --------------------------------------------------------------------------------------------------------------
+
+
+def test_database_that_goes_away_and_comes_back_has_every_event_in_order(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        async with storing(place, log) as store:
+            first = (await say(log, store, range(5)))[0].id
+            with place.away():
+                for n in range(5, 1500):
+                    log.publish(said("x", n=n))
+                await until(lambda: store.trouble)
+                assert "1495 wait" in store.trouble
+                assert "in vain" not in store.trouble
+            await until(lambda: not store.behind)
+            assert store.trouble == ""
+            assert numbers_of(await store.page(first, 2000)) == list(range(1, 1500))
+        assert store.lost == 0
+
+    run(scenario())
+
+
+def test_what_memory_lost_while_the_database_was_away_is_counted_and_no_page_hides_it(place: Place) -> None:
+    async def scenario() -> None:
+        log = new_log(10)
+        beginning = log.newest_id
+        async with storing(place, log) as store:
+            await say(log, store, range(20))
+            with place.away():
+                log.publish(said("x", n=20))
+                await until(lambda: store.trouble)  # it has 20 in hand
+                for n in range(21, 51):
+                    log.publish(said("x", n=n))
+                assert "31 wait, 20 of them in vain" in store.trouble
+            await until(lambda: not store.behind)
+            assert (store.lost, store.trouble) == (20, "")
+            resumed = await say(log, store, range(51, 80))
+            before = await store.page(beginning, 100)
+            assert numbers_of(before) == list(range(21))
+            assert await store.page(before[-1].id, 100) == []
+            assert await store.page(resumed[-5].id, 100) == resumed[-4:]
+
+    run(scenario())
+
+
+def test_database_that_does_not_answer_holds_nobody_up(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ASK_AT_START_S", "PAGE_S", "END_S", "SLOW_S", "CLOSE_S"):
+        monkeypatch.setattr(store_module, name, 0.1)
+
+    async def scenario() -> None:
+        log = new_log()
+        place = Place(f"postgresql+psycopg2{postgres.new_database().removeprefix('postgresql')}", postgres.hanging)
+        store = EventStore(place.url, log, 10_000)
+        assert await store.newest(10) is None
+        store.start(None)
+        await say(log, store, range(3))
+        with place.away():
+            log.publish(said("x", n=3))
+            await until(lambda: store.trouble)
+            assert "no answer for 0.1 s" in store.trouble
+            began_s = time.monotonic()
+            assert await store.page(EVERYTHING, 10) == ()
+            other = EventStore(place.url, log, 10_000)
+            assert await other.newest(10) is None
+            await asyncio.gather(store.close(), other.close())
+            assert time.monotonic() - began_s < DEADLINE_S / 20
+        assert store.behind == 1
+
+    run(scenario())
+
+
+# -- around the log ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def keeping(place: Place, state_dir: Path, log: EventLog, **changed: Any) -> AsyncIterator[Keeping]:
+    async with kept(log, Environment(state_dir, place.url), Settings(**changed)) as keeping:
+        yield keeping
+
+
+def forget(state_dir: Path) -> None:
+    for path in state_dir.glob("events*"):
+        path.unlink()
+
+
+def test_ids_and_what_was_told_go_on_from_the_database_when_the_files_are_lost(place: Place, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        async with keeping(place, tmp_path, log):
+            for n in range(20):
+                log.publish(said("x", n=n))
+            log.publish(MissionStarted(**MISSION))
+        forget(tmp_path)
+        slow_clock = EventLog(5, 1_000_000, now_s=lambda: 1000.0)
+        async with keeping(place, tmp_path, slow_clock, ring_entries=5) as again:
+            assert slow_clock.newest_id == log.newest_id
+            assert again.since_s == log.newest_id.ms / 1000
+            slow_clock.publish(MissionStarted(**MISSION))  # handed over by ROS once more
+            assert slow_clock.counts.repeated == 1
+            slow_clock.publish(said("x", n=20))
+            assert slow_clock.lossless(slow_clock.end.lossless - 1, 1)[0].id > log.newest_id
+            assert again.store is not None
+            everything = await followed(slow_clock, again.store, log.lossless(0, 1)[0].id, last=20)
+            assert numbers_of(everything) == list(range(1, 21))
+
+    run(scenario())
+
+
+def test_a_file_that_reaches_further_back_than_memory_fills_the_database(place: Place, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        async with kept(log, Environment(tmp_path), Settings()):
+            for n in range(100):
+                log.publish(said("x", n=n))
+        again = new_log(10)
+        async with keeping(place, tmp_path, again) as kept_again:
+            assert kept_again.store is not None
+            await until(lambda: kept_again.store and not kept_again.store.behind)
+        assert numbers_of(stored(place)) == list(range(100))
+
+    run(scenario())
+
+
+def test_absent_database_costs_the_start_a_second_at_most(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "ASK_AT_START_S", 0.1)
+
+    async def scenario() -> None:
+        stored(place)  # it is there, and then away
+        log = new_log()
+        with place.away():
+            began_s = time.monotonic()
+            async with keeping(place, tmp_path, log) as unreachable:
+                assert time.monotonic() - began_s < DEADLINE_S / 30
+                log.publish(said("x", n=0))
+                await until(unreachable.trouble)
+                assert "do not get into the database" in unreachable.trouble()
+
+    run(scenario())
+
+
+def test_bridge_without_a_state_directory_of_its_own_leaves_its_database_alone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        place = Place(f"sqlite:///{tmp_path / 'plainview.db'}", nullcontext)
+        first, second = new_log(), new_log()
+        async with keeping(place, tmp_path, first) as owner, keeping(place, tmp_path, second) as guest:
+            second.publish(said("x", n=0))
+            assert owner.store is not None
+            assert (owner.trouble(), guest.store) == ("", None)
+            assert "another bridge keeps its events there" in guest.trouble()
+
+    run(scenario())
+
+
+def test_starting_the_application_does_not_import_the_database() -> None:
+    code = "import sys, plainview_ros.bridge.app; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
+# -- a real bridge -----------------------------------------------------------------------------------------------------
+
+
+def alerts_of(stream: EventStream) -> list[str]:
+    return [event["message"] for event in stream.events if event.type == "alert.created"]
+
+
+def test_client_older_than_memory_gets_every_alert_once_from_a_real_bridge_also_after_it_was_killed(
+    graph: Graph, place: Place
+) -> None:
+    graph.environment |= place.environment
+
+    def rows() -> int:
+        try:
+            return len(stored(place))
+        except DatabaseError:
+            return -1  # being made right now
+
+    eventually(rows, lambda count: count == 0, "reachable database")
+    alerts = graph.publisher(Alert, topics.ALERTS, qos.EVENT)
+    texts = [f"alert {n}" for n in range(100)]
+    bridge = LiveBridge(graph, ring_entries=10)
+    client = bridge.events()
+    for n, text in enumerate(texts, 1):
+        alerts.publish(make.alert("RAISED", stamp_s=time.time(), message=text))
+        if n % 5 == 0:
+            client.wait_for("alert.created", message=text)
+            eventually(rows, lambda count: count >= n, f"{n} rows")  # noqa: B023
+    first = client.wait_for("alert.created", message=texts[0])
+    resumed = bridge.events(first.id)
+    resumed.wait_for("alert.created", message=texts[-1])
+    assert alerts_of(resumed) == texts[1:]
+    assert "stream.gap" not in resumed.types()
+
+    bridge.process.kill()
+    for stream in (client, resumed):
+        stream.wait_for_end()
+    bridge = LiveBridge(graph, ring_entries=10)
+    late = bridge.events(first.id)
+    alerts.publish(make.alert("RAISED", stamp_s=time.time(), message="after the restart"))
+    late.wait_for("alert.created", message="after the restart")
+    assert alerts_of(late) == [*texts[1:], "after the restart"]
+    assert "stream.gap" not in late.types()
+    late.close()
+    assert bridge.stop() == 0
