@@ -15,6 +15,7 @@ from time import monotonic
 
 from benchmark import coldstart, graph, ingest, rest, stalled, stream
 from benchmark.bench import Bench, ServerName, allow_open_files
+from benchmark.children import ChildError
 from benchmark.results import Section, machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -48,7 +49,8 @@ def main() -> int:
             "ingest": lambda: ingest.run_ingest(bench, ingest.CELLS, 10 * scale, repetitions),
             "coldstart": lambda: coldstart.run_coldstart(bench, servers, 2 * repetitions - 1),
         }
-        sections = [measure() for name, measure in parts.items() if arguments.part in (None, name)]
+        chosen = [part for name, part in parts.items() if arguments.part in (None, name)]
+        sections = [section for part in chosen if (section := _measured(part))]
     preface = PREFACE.format(repetitions=repetitions, machine=about)
     text = "\n".join((preface, *(section.markdown() for section in sections)))
     if arguments.part or arguments.quick or arguments.only:
@@ -57,7 +59,16 @@ def main() -> int:
         RESULTS.write_text(text, encoding="utf-8")
         print(f"\nwritten to benchmark/{RESULTS.name}")
     print(f"took {(monotonic() - began_s) / 60:.1f} min")
-    return 0
+    return 0 if len(sections) == len(chosen) else 1
+
+
+def _measured(part: Callable[[], Section]) -> Section | None:
+    """What a part has measured; one that fails, and says why, does not take the others with it."""
+    try:
+        return part()
+    except ChildError as error:
+        print(error, file=sys.stderr, flush=True)
+        return None
 
 
 def _parse() -> argparse.Namespace:

@@ -126,7 +126,7 @@ class Bench:
             child.answer()  # ready
             yield child
         finally:
-            child.kill()  # it has nothing left to say, and keeps nothing
+            child.hang_up()
 
     def _log(self, name: str) -> Path:
         return self._directory / f"{next(self._numbers)}-{name}.log"

@@ -96,19 +96,28 @@ class Child:
         began_s = monotonic()
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGINT)
-        try:
-            self._popen.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-        return self._reap(began_s)
+        return self._reap(began_s, patience_s)
+
+    def hang_up(self, patience_s: float = 5.0) -> float:
+        """Close its standard input and let it end; how long it took [s]. What has not ended in time is killed.
+
+        A process that is killed leaves its shared memory behind, and what Fast DDS finds there can mislead the next.
+        """
+        began_s = monotonic()
+        self._stdin.close()
+        return self._reap(began_s, patience_s)
 
     def kill(self) -> None:
         """As a crash would: no chance to say goodbye."""
         self._popen.kill()
-        self._reap(monotonic())
+        self._reap(monotonic(), PATIENCE_S)
 
-    def _reap(self, began_s: float) -> float:
-        self._popen.wait()
+    def _reap(self, began_s: float, patience_s: float) -> float:
+        try:
+            self._popen.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
                 pipe.close()

@@ -70,7 +70,10 @@ def measure_subscriber(bench: Bench, cell: IngestCell, seconds: float) -> float:
     ):
         publisher.tell("go")
         publisher.answer()
-        return float(subscriber.answer()["cpu_us"]) / cell.readings
+        taken = subscriber.answer()
+        if taken["received"] < 0.99 * messages:
+            raise subscriber.failure(f"has received {taken['received']} of {messages} messages")
+        return float(taken["cpu_us"]) / cell.readings
 
 
 def run_ingest(bench: Bench, cells: Sequence[IngestCell], seconds: float, repetitions: int) -> Section:

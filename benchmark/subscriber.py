@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from typing import Any
@@ -20,8 +19,10 @@ from benchmark.latencies import Latencies
 from benchmark.messages import Actuations, Source, add_source_arguments, source_of
 from benchmark.wait_set import draining
 
+PATIENCE_S = 30.0
+"""To wait for the first message."""
 IDLE_S = 3.0
-"""Without a message for so long the publisher is done, and what has not come is lost."""
+"""Without another one for so long the publisher is done, and what has not come is lost."""
 UNMEASURED = 20
 
 
@@ -31,7 +32,7 @@ class Counter:
     def __init__(self, *, is_stamped: bool) -> None:
         self.latencies = Latencies()
         self.received = 0
-        self.last_s = math.inf
+        self._wait_until_s = time.monotonic() + PATIENCE_S
         self._cpu_s = 0.0
         self._is_stamped = is_stamped
 
@@ -40,14 +41,15 @@ class Counter:
         if self.received == 0:
             self._cpu_s = time.process_time()
         self.received += 1
-        self.last_s = now_ns / 1e9
+        self._wait_until_s = now_ns / 1e9 + IDLE_S
         if self._is_stamped:
             number, published_ns = read_stamp(message.requested_by)
             if number >= UNMEASURED:
                 self.latencies.add(now_ns - published_ns)
 
     def is_idle(self) -> bool:
-        return time.monotonic() > self.last_s + IDLE_S
+        """Whether there is no use in waiting any longer."""
+        return time.monotonic() > self._wait_until_s
 
     def figures(self) -> dict[str, float]:
         return {
