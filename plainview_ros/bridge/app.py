@@ -100,8 +100,8 @@ def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
         topic_commands=TopicCommands(gateway, settings.command_topics),
         video=Video(gateway),
         keeping=keeping,
-        event_seats=Seats("event streams", settings.max_event_streams),
-        camera_seats=Seats("camera streams", settings.max_camera_viewers),
+        event_seats=Seats("event streams", settings.max_event_streams, settings.send_timeout_s),
+        camera_seats=Seats("camera streams", settings.max_camera_viewers, settings.send_timeout_s),
         started_s=monotonic(),
         listeners=(desk.take, watch.take),
     )

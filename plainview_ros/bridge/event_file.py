@@ -93,18 +93,29 @@ class EventFile:
                 self._rotate()
             self._append(self._since() + record if self.trouble else record)
         except OSError as error:
-            if not self.trouble:
-                logger.error("events are not kept on disk: %s", error)  # its traceback says no more
-            self.trouble = f"events are not kept on disk: {error}"
+            self._fail(error)
         else:
             self.trouble = ""
         self._newest = entry.id
+
+    def begin(self, newest: EventId) -> None:
+        """What comes now does not follow on what is here, but on this id."""
+        self._newest = newest
+        try:
+            self._append(self._since())
+        except OSError as error:
+            self._fail(error)
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
         os.close(self._lock)
+
+    def _fail(self, error: OSError) -> None:
+        if not self.trouble:
+            logger.error("events are not kept on disk: %s", error)  # its traceback says no more
+        self.trouble = f"events are not kept on disk: {error}"
 
     def _since(self) -> bytes:
         return f"{SINCE}{self._newest}".encode() + END

@@ -11,7 +11,7 @@ import asyncio
 import json
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -199,6 +199,12 @@ class Ring:
             self.size_bytes -= len(gone[-1].frame)
         return gone
 
+    def clear(self) -> None:
+        """Let all go, and a number with them, so that who has read all of them can be told from who begins now."""
+        self._entries.clear()
+        self.first = self.end = self.end + 1
+        self.size_bytes = 0
+
     def since(self, number: int) -> Iterable[Entry]:
         """Entries from a number on."""
         return map(self._entries.__getitem__, range(max(number, self.first), self.end))
@@ -256,8 +262,12 @@ class EventLog:
         self.closed = False
         self.keep: Callable[[Entry], object] = lambda _: None
         """Called with each new lossless entry before any reader sees it."""
+        self.keep_begin: Callable[[EventId], object] = lambda _: None
+        """Called when what comes now does not follow on what was kept before, but on this id."""
         self.sequence: Callable[[Draft], object] = self.admit
         """Gives lossless events their place; who replaces it must call :meth:`admit`, in order."""
+        self.locate: Callable[[EventId], Awaitable[EventId | None]] = self._locate
+        """Where in this log a client goes on that was given an id, maybe by another bridge; ``None``: not known."""
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -275,7 +285,7 @@ class EventLog:
             self._telemetry.add(entry)
             self._count(entry)
             self._tell()
-        elif event.source and event.source in self._sources:
+        elif self.knows(event.source):
             self.counts.repeated += 1
         else:
             self.sequence(Draft(event.type, event.asset, body, event.source))
@@ -288,7 +298,7 @@ class EventLog:
             event_id: its id where another bridge knows it already; one that is not greater than all here cannot be
                 kept, for readers are past it.
         """
-        if draft.source and draft.source in self._sources:
+        if self.knows(draft.source):
             self.counts.repeated += 1
             return None
         if event_id is None or event_id <= self._newest_id:
@@ -313,7 +323,31 @@ class EventLog:
                 self._newest_id = entry.id
                 self._remember(entry)
 
+    def begin_after(self, event_id: EventId) -> None:
+        """Forget all entries: up to this id there are some that never came here. Readers are told of a gap."""
+        self._lossless.clear()
+        self._gone_id = self._newest_id = event_id
+        self.keep_begin(event_id)
+        self._tell()
+
+    def advance(self, event_id: EventId) -> None:
+        """Give no id up to this one any more: others have none for their events either."""
+        self._newest_id = max(self._newest_id, event_id)
+
     # -- out -----------------------------------------------------------------------------------------------------------
+
+    def knows(self, source: str) -> bool:
+        """Whether an event of this source is here, or was not long ago."""
+        return bool(source) and source in self._sources
+
+    def remembered(self) -> tuple[EventId, list[Entry]]:
+        """All lossless entries that are here, after the id that stands before them."""
+        return self._gone_id, list(self._lossless.since(0))
+
+    def newest_until(self, event_id: EventId) -> Entry | None:
+        """The last lossless entry up to an id; ``None`` when it is not here."""
+        number = self._lossless.after(event_id) - 1
+        return next(iter(self._lossless.since(number))) if number >= self._lossless.first else None
 
     @property
     def end(self) -> Cursor:
@@ -390,6 +424,9 @@ class EventLog:
         self._wake()
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _locate(self, event_id: EventId) -> EventId | None:
+        return event_id if event_id <= self._newest_id else None  # of a log whose end was lost, or made up
 
     def _next_id(self) -> EventId:
         now_ms, newest = int(self._now_s() * 1000), self._newest_id

@@ -109,20 +109,26 @@ class Follower:
         self._snapshot = snapshot
         self._cursor = log.end
 
+    @property
+    def behind(self) -> int:
+        """Lossless events that are still to be sent."""
+        return self._log.end.lossless - self._cursor.lossless
+
     async def portions(self) -> AsyncGenerator[Portion, None]:
         """All of it, without end until the log is closed or the client must be cut off."""
         log, wish = self._log, self._wish
         now, self._cursor = log.newest_id, log.end  # before the snapshot is made: nothing falls between
         place = now if wish.after is None else wish.after
+        after = None if wish.after is None else await log.locate(wish.after)
         yield _single(TelemetryTick.now(), place)
         if wish.snapshot:
             yield Portion([make_entry(place, SNAPSHOT_TYPE, await self._snapshot())])
         if wish.lost_place:
             yield self._gap(None, None, place)
-        if wish.after is not None and wish.after > now:  # of a log whose end was lost, or made up
+        if wish.after is not None and after is None:
             yield self._gap(None, None, now)
-        elif wish.after is not None:
-            async for portion in self._missed(wish.after):
+        elif after is not None:
+            async for portion in self._missed(after):
                 yield portion
         while await log.wait(self._cursor):
             try:

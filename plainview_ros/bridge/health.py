@@ -60,7 +60,7 @@ def _freshness(state: State, topic: str) -> Check:
 
 def _events(bridge: Bridge) -> Check:
     log = bridge.log
-    held = f"{log.entries} events, {log.size_bytes} bytes in memory, {bridge.event_seats.taken} clients"
+    held = f"{log.entries} events, {log.size_bytes} bytes in memory, {len(bridge.event_seats.occupants)} clients"
     if log.closed:
         return Check(status="down", detail=held)
     trouble = bridge.keeping.trouble()

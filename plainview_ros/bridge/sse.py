@@ -26,15 +26,14 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, follower: Follower, seats: Seats, send_timeout_s: float) -> None:
+    def __init__(self, follower: Follower, seats: Seats) -> None:
         super().__init__()
         self._follower = follower
         self._seats = seats
-        self._send_timeout_s = send_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        with self._seats.take():
-            await respond(receive, send, HEADERS, frames(self._follower), self._send_timeout_s)
+        with self._seats.take(self._follower):
+            await respond(receive, send, HEADERS, frames(self._follower), self._seats)
 
 
 async def frames(follower: Follower) -> AsyncGenerator[bytes, None]:

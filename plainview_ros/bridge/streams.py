@@ -16,24 +16,34 @@ from plainview_ros.bridge.errors import BridgeError
 
 
 class Seats:
-    """Open streams of one kind; the one too many is told so instead of slowing all others."""
+    """Open streams of one kind; the one too many is told so instead of slowing all others.
 
-    def __init__(self, kind: str, limit: int) -> None:
+    Args:
+        kind: what they are, for the refusal.
+        limit: how many there may be.
+        send_timeout_s: a client that takes nothing for so long is given up.
+    """
+
+    def __init__(self, kind: str, limit: int, send_timeout_s: float) -> None:
         self._kind = kind
         self._limit = limit
-        self.taken = 0
+        self.send_timeout_s = send_timeout_s
+        self.occupants: set[object] = set()
+        self.refused = 0
+        self.given_up = 0
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def take(self, occupant: object) -> Iterator[None]:
         """Hold a seat. Raises ``BridgeError`` (503) when all are taken."""
-        if self.taken >= self._limit:
+        if len(self.occupants) >= self._limit:
+            self.refused += 1
             detail = f"{self._limit} {self._kind} are open, no more are served"
             raise BridgeError(503, "too_many_streams", detail, retry_after_s=10)
-        self.taken += 1
+        self.occupants.add(occupant)
         try:
             yield
         finally:
-            self.taken -= 1
+            self.occupants.discard(occupant)
 
 
 class Patience:
@@ -72,13 +82,17 @@ class Patience:
 
 
 async def until_gone(
-    write: Callable[[Patience], Coroutine[Any, Any, None]], gone: Coroutine[Any, Any, object], send_timeout_s: float
+    write: Callable[[Patience], Coroutine[Any, Any, None]], gone: Coroutine[Any, Any, object], seats: Seats
 ) -> None:
-    """Write to a client until that is complete, the client is ``gone``, or it takes nothing for ``send_timeout_s``."""
+    """Write to a client, which has a seat, until that is complete, it is ``gone``, or it takes nothing any more."""
     loop = asyncio.get_running_loop()
 
+    def give_up() -> None:
+        seats.given_up += 1
+        writing.cancel()
+
     async def patiently() -> None:
-        patience = Patience(send_timeout_s, writing.cancel)
+        patience = Patience(seats.send_timeout_s, give_up)
         try:
             await write(patience)
         finally:
@@ -96,7 +110,7 @@ async def until_gone(
 
 
 async def respond(
-    receive: Receive, send: Send, headers: Mapping[str, str], chunks: AsyncGenerator[bytes, None], send_timeout_s: float
+    receive: Receive, send: Send, headers: Mapping[str, str], chunks: AsyncGenerator[bytes, None], seats: Seats
 ) -> None:
     """Send chunks as the body of a 200 response until there are no more or the client is gone."""
 
@@ -114,7 +128,7 @@ async def respond(
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    await until_gone(write, gone(), send_timeout_s)
+    await until_gone(write, gone(), seats)
 
 
 @contextmanager

@@ -123,15 +123,14 @@ class Video:
 class MotionJpeg(Response):
     """A camera as one endless picture, which an ``<img>`` plays."""
 
-    def __init__(self, frames: AsyncGenerator[Frame, None], seats: Seats, send_timeout_s: float) -> None:
+    def __init__(self, frames: AsyncGenerator[Frame, None], seats: Seats) -> None:
         super().__init__()
         self._frames = frames
         self._seats = seats
-        self._send_timeout_s = send_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        with self._seats.take():
-            await respond(receive, send, HEADERS, self._parts(), self._send_timeout_s)
+        with self._seats.take(self):
+            await respond(receive, send, HEADERS, self._parts(), self._seats)
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
         yield DELIMITER

@@ -10,7 +10,7 @@ from plainview_ros.bridge.follower import Follower
 from plainview_ros.bridge.streams import Patience, Seats, until_gone
 
 
-async def converse(socket: WebSocket, follower: Follower, seats: Seats, send_timeout_s: float) -> None:
+async def converse(socket: WebSocket, follower: Follower, seats: Seats) -> None:
     """Send everything until the client is gone or must be cut off; what it says is not listened to.
 
     Closed with 1012 (service restart) when the log was closed or the client fell behind: it should connect again and
@@ -30,7 +30,7 @@ async def converse(socket: WebSocket, follower: Follower, seats: Seats, send_tim
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
 
-    with seats.take():
+    with seats.take(follower):
         await socket.accept()
         with suppress(WebSocketDisconnect):
-            await until_gone(write, gone(), send_timeout_s)
+            await until_gone(write, gone(), seats)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
@@ -642,3 +643,15 @@ def test_getting_changes_nothing(fake: FakeBridge) -> None:
     end = fake.bridge.log.end
     assert [fake.get(path) for path in paths] == before
     assert fake.bridge.log.end == end
+
+
+def test_metrics_are_what_prometheus_reads(fake: FakeBridge) -> None:
+    fake.say(make.detection("STARTED"))
+    fake.next_event("detection.made")
+    response = fake.request("GET", "/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name: family for family in text_string_to_metric_families(response.text)}
+    counted = {sample.labels["type"]: sample.value for sample in families["plainview_events"].samples}
+    assert counted["detection.made"] == 1, counted
+    for name in ("plainview_stream_clients", "plainview_stream_behind", "plainview_log_bytes", "process_cpu_seconds"):
+        assert families[name].samples, name

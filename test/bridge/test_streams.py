@@ -54,6 +54,10 @@ class Cameras:
         return lambda: self.watched.pop(topic)
 
 
+def seats(send_timeout_s: float) -> Seats:
+    return Seats("streams", 10, send_timeout_s)
+
+
 async def settle() -> None:
     """Let everything that can run now run."""
     for _ in range(20):
@@ -79,7 +83,7 @@ async def endless(closed: list[str]) -> AsyncGenerator[bytes, None]:
 def test_stream_ends_when_its_client_is_gone_and_frees_what_it_held() -> None:
     async def scenario() -> None:
         client, closed = Client(), []
-        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), 5))
+        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), seats(5)))
         await settle()
         client.gone.set()
         await asyncio.wait_for(stream, 5)
@@ -92,11 +96,13 @@ def test_stream_ends_when_its_client_is_gone_and_frees_what_it_held() -> None:
 def test_client_that_takes_nothing_is_given_up() -> None:
     async def scenario() -> None:
         client, closed = Client(), []
-        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), 0.05))
+        impatient = seats(0.05)
+        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), impatient))
         await settle()
         client.reads.clear()
         await asyncio.wait_for(stream, 5)
         assert closed == ["closed"]
+        assert impatient.given_up == 1
 
     asyncio.run(scenario())
 
@@ -109,20 +115,21 @@ def test_defect_in_a_stream_is_not_swallowed() -> None:
     async def scenario() -> None:
         client = Client()
         with pytest.raises(RuntimeError, match="broken stream"):
-            await respond(client.receive, client.send, {}, broken(), 5)
+            await respond(client.receive, client.send, {}, broken(), seats(5))
 
     asyncio.run(scenario())
 
 
 def test_one_seat_too_many_is_refused_until_one_is_free() -> None:
-    seats = Seats("event streams", 1)
-    with seats.take():
-        with pytest.raises(BridgeError, match="1 event streams are open") as refused, seats.take():
+    seats = Seats("event streams", 1, 5)
+    with seats.take("first"):
+        with pytest.raises(BridgeError, match="1 event streams are open") as refused, seats.take("second"):
             pass
         assert refused.value.status == 503
-        assert seats.taken == 1
-    with seats.take():
-        assert seats.taken == 1
+        assert seats.occupants == {"first"}
+        assert seats.refused == 1
+    with seats.take("second"):
+        assert seats.occupants == {"second"}
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ async def stream(bridge: BridgeDep, camera: CameraDep, request: Request) -> Came
 )
 async def motion_jpeg(bridge: BridgeDep, camera: CameraDep) -> MotionJpeg:
     """The camera's pictures as they come; of a thermal camera as RigSight colours and marks them."""
-    return MotionJpeg(bridge.video.frames(camera), bridge.camera_seats, bridge.settings.send_timeout_s)
+    return MotionJpeg(bridge.video.frames(camera), bridge.camera_seats)
 
 
 @router.get(
@@ -93,7 +93,7 @@ async def motion_jpeg(bridge: BridgeDep, camera: CameraDep) -> MotionJpeg:
 )
 async def snapshot(bridge: BridgeDep, camera: CameraDep) -> Response:
     """The next picture that comes (or one that is being shown to somebody now)."""
-    with bridge.camera_seats.take():
+    with bridge.camera_seats.take(object()):
         async with aclosing(bridge.video.frames(camera)) as frames:
             try:
                 frame = await asyncio.wait_for(anext(frames), bridge.settings.command_timeout_s)

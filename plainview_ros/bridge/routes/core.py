@@ -34,3 +34,13 @@ async def get_health(bridge: BridgeDep, response: Response) -> Health:
 @router.get("/modules")
 async def get_modules(bridge: BridgeDep) -> list[Module]:
     return health.modules(bridge.state)
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+async def get_metrics(bridge: BridgeDep) -> Response:
+    """For Prometheus: events, clients, lags, losses, callbacks, the process."""
+    from plainview_ros.bridge import metrics  # not worth the time at every start
+
+    return Response(metrics.render(bridge), headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -85,10 +85,10 @@ async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
     Telemetry may be left out for a client that is behind, its newest values are not. Everything else reaches the client
     once, also over breaks and restarts, or it gets `stream.gap` and should read the present state again.
     """
-    return EventStream(follower, bridge.event_seats, bridge.settings.send_timeout_s)
+    return EventStream(follower, bridge.event_seats)
 
 
 @router.websocket("/ws")
 async def events_by_web_socket(socket: WebSocket, bridge: BridgeDep, follower: FollowerDep) -> None:
     """The same as /events; each event is one text message, the JSON of `data:` with the `id` in it."""
-    await converse(socket, follower, bridge.event_seats, bridge.settings.send_timeout_s)
+    await converse(socket, follower, bridge.event_seats)
