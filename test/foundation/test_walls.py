@@ -42,3 +42,15 @@ def test_generated_messages_stay_in_nodes_and_ros(path: Path) -> None:
 def test_the_command_line_imports_ros_only_where_it_needs_it() -> None:
     at_start = imported(tree(SOURCES / "cli.py").body)
     assert not [name for name in at_start if name.startswith("plainview_ros.ros") or ".node" in name]
+
+
+def test_the_database_is_imported_only_when_the_server_listens() -> None:
+    costly = ("sqlalchemy", "psycopg2", "plainview_ros.bridge.store.database", "plainview_ros.bridge.store.models")
+    at_start = {
+        str(path.relative_to(SOURCES / "bridge" / "store"))
+        for path in (SOURCES / "bridge" / "store").glob("*.py")
+        if any(name.startswith(costly) for name in imported(tree(path).body))
+    }
+    assert at_start == {"database.py", "models.py"}
+    others = [path for path in PLAIN if path.parent != SOURCES / "bridge" / "store"]
+    assert not [path for path in others if any(name.startswith(costly) for name in imported(tree(path).body))]

@@ -53,8 +53,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
+        scheme = _scheme(url)
         with _told():
-            scheme = make_url(url).get_backend_name()
             if scheme == "sqlite":
                 self._insert: Executable = sqlite.insert(events).on_conflict_do_nothing()
                 options: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT_S}}
@@ -140,6 +140,13 @@ def _told() -> Iterator[None]:
         raise DatabaseError(_line(error.orig)) from error
     except (SQLAlchemyError, ImportError) as error:
         raise DatabaseError(_line(error)) from error
+
+
+def _scheme(url: str) -> str:
+    try:
+        return make_url(url).get_backend_name()
+    except (SQLAlchemyError, ValueError):  # its text may have the password in it
+        raise DatabaseError("expected a URL such as postgresql://user:password@host:5432/database") from None
 
 
 def _line(error: BaseException | None) -> str:

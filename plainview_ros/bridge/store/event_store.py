@@ -119,7 +119,8 @@ class EventStore:
         """Write what remains, if that can be done soon."""
         self._ending.set()
         if self._writing is not None:
-            await asyncio.wait({self._writing}, timeout=END_S)
+            if self.behind:
+                await asyncio.wait({self._writing}, timeout=END_S)
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
         if self.behind:
