@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C reads a rig in a twentieth of the time."""
+
 Location = Sequence[int | str]
 Mistake = tuple[Location, str]
 
@@ -47,12 +50,16 @@ def load_document(
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise error_type(f"{path}: cannot be read: {error}") from error
+    loader = LOADER(text)
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        tree = loader.get_single_node()
+        repeated = [f"{path}:{what}" for what in _repeated_keys(tree)]
+        content = None if tree is None else loader.construct_document(tree)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise error_type(f"{path}:{_syntax_error(error)}") from error
-    if repeated := [f"{path}:{what}" for what in _repeated_keys(tree)]:
+        raise error_type(f"{path}:{_syntax_error(_told_by_python(text, error))}") from error
+    finally:
+        loader.dispose()
+    if repeated:
         raise error_type("\n".join(repeated))
     if not isinstance(content, dict):
         keys = ", ".join(list(model.model_fields)[:3])
@@ -66,6 +73,15 @@ def load_document(
         if not mistakes:
             return document
     raise error_type("\n".join(f"{path}:{_line_of(tree, at)}: {_dotted(at)}: {what}" for at, what in mistakes))
+
+
+def _told_by_python(text: str, error: Exception) -> Exception:
+    """Python's loader names the line of the mistake, the one in C that where it noticed."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as plainer:
+        return plainer
+    return error
 
 
 def _syntax_error(error: Exception) -> str:
