@@ -141,7 +141,7 @@ async def present_state() -> bytes:
 async def followed(log: EventLog, store: EventStore, after: EventId, last: int) -> list[Entry]:
     """What a client is sent that resumes after an id, up to the event of a number, but for ticks."""
     entries: list[Entry] = []
-    async for portion in Follower(log, Wish(after=after), store, present_state).portions():
+    async for portion in Follower(log, Wish(after=after), store, present_state):
         entries += [entry for entry in portion.entries if entry.type != "telemetry.tick"]
         if entries and last in numbers_of(entries[-1:]):
             break
@@ -330,6 +330,15 @@ def test_page_goes_as_far_as_it_is_asked_and_begins_anywhere(place: Place) -> No
         assert database.page(EventId(8, 999), 5) == []  # of before the beginning nobody knows
         assert database.newest(5) == Kept(EventId(24, 0), entries[-5:])
         assert database.newest(100) == Kept(EventId(9, 0), entries)
+
+
+def test_nobody_knows_what_was_before_the_oldest_that_is_left(place: Place) -> None:
+    entries = [entry_at(ms) for ms in range(10, 13)]
+    with closing(Database(place.url)) as database:
+        database.write(entries)
+        assert database.page(EventId(9, 999), 5) == []
+        assert database.page(entries[0].id, 5) == entries[1:]
+        assert database.newest(5) == Kept(entries[0].id, entries[1:])
 
 
 @settings(max_examples=25)
