@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from time import monotonic
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -28,13 +27,14 @@ from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.openapi import describe
 from plainview_ros.bridge.projections import PROJECTIONS
 from plainview_ros.bridge.queries import EmptyParameters
 from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
-from plainview_ros.bridge.streams import Seats, closed_at_signal
+from plainview_ros.bridge.streams import DirectSend, Seats, closed_at_signal
 from plainview_ros.bridge.telemetry import Telemetry
 from plainview_ros.bridge.topic_commands import TopicCommands
 from plainview_ros.bridge.video import Video
@@ -141,23 +141,11 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
     problems.install(app)
     app.state.answers = answers = Answers(app, PROJECTIONS)
     app.add_middleware(answers.before)
-    _document(app, problems.declare, answers.declare)
+    app.add_middleware(DirectSend)
+    describe(app, problems.declare, events.declare, answers.declare)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())
     return app
-
-
-def _document(app: FastAPI, *additions: Callable[[dict[str, Any]], object]) -> None:
-    """Add to the OpenAPI what FastAPI cannot know."""
-    plain_openapi = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            for add in additions:
-                add(plain_openapi())
-        return plain_openapi()
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 async def _watched(work: Background, bridge: Bridge) -> None:

@@ -256,8 +256,9 @@ class EventLog:
         self._newest_id = EventId(int(now_s() * 1000), 0)
         self._gone_id = self._newest_id
         self._portions: dict[object, tuple[Portion, Cursor]] = {}
-        self._changed = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
         self._waking = False
+        self._end = Cursor(0, 0)
         self.counts = Counts()
         self.closed = False
         self.keep: Callable[[Entry], object] = lambda _: None
@@ -320,8 +321,8 @@ class EventLog:
         self._gone_id = self._newest_id = since
         for entry in entries:
             if entry.id > self._newest_id:
-                self._newest_id = entry.id
                 self._remember(entry)
+        self._end = Cursor(self._lossless.end, self._telemetry.end)
 
     def begin_after(self, event_id: EventId) -> None:
         """Forget all entries: up to this id there are some that never came here. Readers are told of a gap."""
@@ -352,7 +353,7 @@ class EventLog:
     @property
     def end(self) -> Cursor:
         """Cursor of a reader that wants only what comes from now on."""
-        return Cursor(self._lossless.end, self._telemetry.end)
+        return self._end
 
     @property
     def newest_id(self) -> EventId:
@@ -408,14 +409,14 @@ class EventLog:
 
     async def wait(self, cursor: Cursor) -> bool:
         """Wait until there is something to read from a cursor on; False when the log was closed."""
-        while cursor == self.end and not self.closed:
-            await self._changed.wait()
+        while cursor == self._end and not self.closed:
+            await self._change()
         return not self.closed
 
     async def wait_lossless(self, cursor: int) -> bool:
         """The same for lossless entries only."""
         while cursor == self._lossless.end and not self.closed:
-            await self._changed.wait()
+            await self._change()
         return not self.closed
 
     def close(self) -> None:
@@ -470,7 +471,13 @@ class EventLog:
         self.counts.coalesced += end - first - len(entries)
         return entries
 
+    def _change(self) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
     def _tell(self) -> None:
+        self._end = Cursor(self._lossless.end, self._telemetry.end)
         self._portions.clear()
         if not self._waking:
             self._waking = True
@@ -478,5 +485,7 @@ class EventLog:
 
     def _wake(self) -> None:
         self._waking = False
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():  # who waited may have been cancelled
+                waiter.set_result(None)

@@ -93,6 +93,8 @@ class Follower:
     or from history; then whatever happens. A client that has fallen behind all of these is told so by ``stream.gap``:
     at the beginning it goes on from there, later it is cut off, for it must take in the present state first.
 
+    Iterate over it for the portions, in order; it ends when the log is closed or the client must be cut off.
+
     Args:
         log: what to follow.
         wish: what the client asked for.
@@ -108,14 +110,35 @@ class Follower:
         self._history = history
         self._snapshot = snapshot
         self._cursor = log.end
+        self._beginning: AsyncGenerator[Portion, None] | None = self._begin()
+        self._cut_off = False
 
     @property
     def behind(self) -> int:
         """Lossless events that are still to be sent."""
         return self._log.end.lossless - self._cursor.lossless
 
-    async def portions(self) -> AsyncGenerator[Portion, None]:
-        """All of it, without end until the log is closed or the client must be cut off."""
+    def __aiter__(self) -> Follower:
+        return self
+
+    async def __anext__(self) -> Portion:
+        if self._beginning is not None:
+            async for portion in self._beginning:
+                return portion
+            self._beginning = None
+        log = self._log
+        while not self._cut_off and await log.wait(self._cursor):
+            try:
+                portion, self._cursor = log.read(self._cursor, self._wish.selection)
+            except FellBehindError as gap:
+                self._cut_off = True
+                return self._gap(gap.lost, None, gap.resume_after)
+            if portion.entries:
+                return portion
+        raise StopAsyncIteration
+
+    async def _begin(self) -> AsyncGenerator[Portion, None]:
+        """What comes before that which happens from now on."""
         log, wish = self._log, self._wish
         now, self._cursor = log.newest_id, log.end  # before the snapshot is made: nothing falls between
         place = now if wish.after is None else wish.after
@@ -129,14 +152,6 @@ class Follower:
             yield self._gap(None, None, now)
         elif after is not None:
             async for portion in self._missed(after):
-                yield portion
-        while await log.wait(self._cursor):
-            try:
-                portion, self._cursor = log.read(self._cursor, wish.selection)
-            except FellBehindError as gap:
-                yield self._gap(gap.lost, None, gap.resume_after)
-                return
-            if portion.entries:
                 yield portion
 
     async def _missed(self, after: EventId) -> AsyncGenerator[Portion, None]:

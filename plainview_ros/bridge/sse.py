@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Callable
+from operator import attrgetter
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from plainview_ros.bridge.event_log import Portion
 from plainview_ros.bridge.follower import Follower
 from plainview_ros.bridge.streams import Seats, respond
-
-RETRY = b"retry: 2000\n\n"
-"""After a break a browser waits this long before it connects again [ms]."""
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",  # nginx would hold frames back
 }
+
+RETRY = b"retry: 2000\n\n"
+"""After a break a browser waits this long before it connects again [ms]."""
+
+FRAMES: Callable[[Portion], bytes] = attrgetter("frames")
 
 
 class EventStream(Response):
@@ -31,14 +34,6 @@ class EventStream(Response):
         self._follower = follower
         self._seats = seats
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._seats.take(self._follower):
-            await respond(receive, send, HEADERS, frames(self._follower), self._seats)
-
-
-async def frames(follower: Follower) -> AsyncGenerator[bytes, None]:
-    """What one client is sent, all that is there in one piece each time."""
-    yield RETRY
-    async with aclosing(follower.portions()) as portions:
-        async for portion in portions:
-            yield portion.frames
+            await respond(scope, receive, send, HEADERS, RETRY, self._follower, FRAMES, self._seats)

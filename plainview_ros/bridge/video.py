@@ -128,12 +128,12 @@ class MotionJpeg(Response):
         self._frames = frames
         self._seats = seats
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._seats.take(self):
-            await respond(receive, send, HEADERS, self._parts(), self._seats)
+            async with aclosing(self._parts()) as parts:
+                await respond(scope, receive, send, HEADERS, DELIMITER, parts, bytes, self._seats)
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
-        yield DELIMITER
         async with aclosing(self._frames):
             async for frame in self._frames:
                 head = f"Content-Type: {frame.media_type}\r\nContent-Length: {len(frame.data)}\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 from fastapi import WebSocket, WebSocketDisconnect, status
 
@@ -18,12 +18,11 @@ async def converse(socket: WebSocket, follower: Follower, seats: Seats) -> None:
     """
 
     async def write(patience: Patience) -> None:
-        async with aclosing(follower.portions()) as portions:
-            async for portion in portions:
-                for message in portion.messages:
-                    patience.sending()
-                    await socket.send_text(message)
-                    patience.sent()
+        async for portion in follower:
+            for message in portion.messages:
+                patience.sending()
+                await socket.send_text(message)
+                patience.sent()
         await socket.close(status.WS_1012_SERVICE_RESTART)
 
     async def gone() -> None:

@@ -83,10 +83,11 @@ async def endless(closed: list[str]) -> AsyncGenerator[bytes, None]:
 def test_stream_ends_when_its_client_is_gone_and_frees_what_it_held() -> None:
     async def scenario() -> None:
         client, closed = Client(), []
-        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), seats(5)))
-        await settle()
-        client.gone.set()
-        await asyncio.wait_for(stream, 5)
+        async with aclosing(endless(closed)) as items:
+            stream = asyncio.create_task(respond({}, client.receive, client.send, {}, b"", items, bytes, seats(5)))
+            await settle()
+            client.gone.set()
+            await asyncio.wait_for(stream, 5)
         assert closed == ["closed"]
         assert not client.complete
 
@@ -97,10 +98,11 @@ def test_client_that_takes_nothing_is_given_up() -> None:
     async def scenario() -> None:
         client, closed = Client(), []
         impatient = seats(0.05)
-        stream = asyncio.create_task(respond(client.receive, client.send, {}, endless(closed), impatient))
-        await settle()
-        client.reads.clear()
-        await asyncio.wait_for(stream, 5)
+        async with aclosing(endless(closed)) as items:
+            stream = asyncio.create_task(respond({}, client.receive, client.send, {}, b"", items, bytes, impatient))
+            await settle()
+            client.reads.clear()
+            await asyncio.wait_for(stream, 5)
         assert closed == ["closed"]
         assert impatient.given_up == 1
 
@@ -115,7 +117,7 @@ def test_defect_in_a_stream_is_not_swallowed() -> None:
     async def scenario() -> None:
         client = Client()
         with pytest.raises(RuntimeError, match="broken stream"):
-            await respond(client.receive, client.send, {}, broken(), seats(5))
+            await respond({}, client.receive, client.send, {}, b"", broken(), bytes, seats(5))
 
     asyncio.run(scenario())
 
