@@ -18,8 +18,8 @@ from benchmark.messages import Source, add_source_arguments, source_of
 PATIENCE_S = 30.0
 
 
-def publish(source: Source, rate_hz: float, count: int) -> dict[str, float]:
-    """Publish and say what was achieved. One that is late catches up: the rate holds in the mean."""
+def publish(source: Source, rate_hz: float, count: int) -> None:
+    """Publish when told to, print what was achieved, stay. One that is late catches up: the rate holds in the mean."""
     node = rclpy.create_node("benchmark_publisher")
     publisher = node.create_publisher(source.type, source.topic, source.qos)
     end_s = time.monotonic() + PATIENCE_S
@@ -29,7 +29,7 @@ def publish(source: Source, rate_hz: float, count: int) -> dict[str, float]:
         time.sleep(0.02)
     print(json.dumps({"ready": source.topic}), flush=True)
     if not sys.stdin.readline():
-        return {}
+        return
     period_ns = 1e9 / rate_hz
     cpu_s, began_ns = time.process_time(), time.monotonic_ns()
     for number in range(count):
@@ -39,7 +39,9 @@ def publish(source: Source, rate_hz: float, count: int) -> dict[str, float]:
         publisher.publish(source.fill(number))
     took_s = (time.monotonic_ns() - began_ns) / 1e9
     cpu_s = time.process_time() - cpu_s
-    return {"published": count, "rate_hz": count / took_s, "cpu_us": cpu_s / count * 1e6}
+    print(json.dumps({"published": count, "rate_hz": count / took_s, "cpu_us": cpu_s / count * 1e6}), flush=True)
+    sys.stdin.read()
+    node.destroy_node()  # not before: what it keeps for others would go with it
 
 
 def main() -> int:
@@ -49,9 +51,7 @@ def main() -> int:
     arguments = parser.parse_args()
     rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
-        done = publish(source_of(arguments.source, arguments.lines), arguments.rate, arguments.count)
-        print(json.dumps(done), flush=True)
-        sys.stdin.read()
+        publish(source_of(arguments.source, arguments.lines), arguments.rate, arguments.count)
     finally:
         rclpy.try_shutdown()
     return 0

@@ -21,6 +21,8 @@ from benchmark.process_cost import cpu_s, machine_s, rss_mb
 from benchmark.results import number
 
 REPORT_S = 60.0
+STALL_S = 30.0
+"""After so long others stall: by then the bridge has given up the ones before."""
 LOOK_S = 0.05
 """Between two looks at who has to connect, hang up, or be killed."""
 RETRY_S = 0.5
@@ -109,10 +111,11 @@ class Soak:
                 for client in self._clients.all[: plan.flapping]:
                     client.is_measured = False
                     self._due_s[client] = monotonic() + 2.0 + self._random.uniform(0, CONNECTED_S)
-                self._stalled = StalledClients(self._port, plan.stalled)
+                self._stall_again()
                 publisher.tell("go")
                 self._soak()
                 self._wait_for_the_rest()
+                publisher.answer()  # it has published all
             verdict = self._verdict()
             ended_s = self._server.child.stop()
             print(f"Ctrl-C with {len(self._clients.all)} streams open: ended in {ended_s:.2f} s")
@@ -123,7 +126,7 @@ class Soak:
             self._stalled.close()
 
     def _soak(self) -> None:
-        began_s = reported_s = looked_s = monotonic()
+        began_s = reported_s = looked_s = stalled_s = monotonic()
         end_s = began_s + self._plan.seconds
         kills_s = [began_s + self._plan.seconds * (k + 1) / (self._plan.kills + 1) for k in range(self._plan.kills)]
         spent = self._spent()
@@ -141,8 +144,9 @@ class Soak:
             if now_s > reported_s + REPORT_S:
                 self._report(now_s - began_s, spent)
                 reported_s, spent = now_s, self._spent()
-                self._stalled.close()
-                self._stalled = StalledClients(self._port, self._plan.stalled)
+            if now_s > stalled_s + STALL_S:
+                stalled_s = now_s
+                self._stall_again()
 
     def _wait_for_the_rest(self) -> None:
         """Nobody goes any more; all read until they have everything, or nothing new comes."""
@@ -190,7 +194,12 @@ class Soak:
             self._clients.pump(LOOK_S)
         self._expected_ends = self._clients.closed_by_server
         self._server = self._start_bridge()
+        self._stall_again()
         self._counted["kills"] += 1
+
+    def _stall_again(self) -> None:
+        self._stalled.close()
+        self._stalled = StalledClients(self._port, self._plan.stalled)
 
     def _start_bridge(self) -> Server:
         streams = 2 * self._plan.clients

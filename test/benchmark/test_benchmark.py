@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.bench import Bench, ServerName
+from benchmark.bench import Bench
 from benchmark.clients import Client
 from benchmark.frames import Piece, read_piece, stamp_text
 from benchmark.graph import measure_graph
@@ -18,6 +18,7 @@ from benchmark.load import measure_load
 from benchmark.process_cost import cpu_s, process_tree, rss_mb
 from benchmark.results import Repetitions, Section, against
 from benchmark.rig import write_rig
+from benchmark.soak import Plan, Soak, Verdict
 from benchmark.stream import StreamCell, measure_stream
 from plainview_ros.assets import load_rig
 from ros_graph import Graph
@@ -41,12 +42,25 @@ def run(*numbers: int) -> Piece:
     return read_piece(b"".join(frame(number, f"1-{number}") for number in numbers))
 
 
-@pytest.mark.parametrize("server", ["floor", "bridge"])
-def test_every_message_reaches_every_client_once(bench: Bench, server: ServerName) -> None:
-    figures = measure_stream(bench, server, StreamCell(clients=2, rate_hz=100, seconds=0.2, settle_s=0.1))
+def test_every_message_reaches_every_client_once(bench: Bench) -> None:
+    figures = measure_stream(bench, "floor", StreamCell(clients=2, rate_hz=100, seconds=0.2, settle_s=0.1))
     assert (figures.delivered, figures.duplicates, figures.gaps) == (1.0, 0, 0)
     assert 0 < figures.p50_ms <= figures.p99_ms
     assert figures.cpu_us > 0
+
+
+def test_clients_of_a_bridge_that_is_killed_get_every_message_once(bench: Bench) -> None:
+    plan = Plan(clients=5, stalled=1, flapping=1, rate_hz=100, seconds=2.0, kills=1)
+    verdict = Soak(bench, plan).run()
+    assert verdict.is_exact, str(verdict)
+    assert verdict.wanted == 4 * 200
+
+
+def test_verdict_tells_what_was_lost_and_what_came_twice() -> None:
+    lost, repeated = Verdict(10, 1, 0, 0, 0, ["client 0"]), Verdict(10, 0, 1, 0, 0, [])
+    assert not lost.is_exact
+    assert not repeated.is_exact
+    assert "client 0" in str(lost)
 
 
 def test_subscriber_on_a_drained_wait_set_gets_every_message(bench: Bench) -> None:
