@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainview_ros.bridge.errors import BridgeError
+from plainview_ros.bridge.openapi import REFERENCE, add_schema
 from plainview_ros.bridge.schemas.core import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,7 +45,8 @@ def answer(problem: dict[str, Any], headers: dict[str, str] | None = None) -> JS
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's ``responses=``: the errors it answers besides invalid requests."""
-    return {status: {"model": ProblemDocument} for status in sorted({*statuses, 422})}
+    reference = {"$ref": REFERENCE.format(model=ProblemDocument.__name__)}
+    return {status: {"content": {MEDIA_TYPE: {"schema": reference}}} for status in sorted({*statuses, 422})}
 
 
 def install(app: FastAPI) -> None:
@@ -81,16 +83,12 @@ def install(app: FastAPI) -> None:
 
 
 def declare(openapi: dict[str, Any]) -> None:
-    """Say what FastAPI does not: that a problem has its own media type, and what can be wrong with any body."""
+    """Say what a problem looks like, and what can be wrong with any body."""
+    add_schema(openapi, ProblemDocument, ProblemDocument.__name__)
     for operation in (operation for operations in openapi["paths"].values() for operation in operations.values()):
         responses = operation["responses"]
         if "requestBody" in operation:
             responses |= {str(status): {**responses["422"], "description": why} for status, why in BAD_BODY.items()}
-        for response in responses.values():
-            content = response.get("content", {})
-            for media_type, body in list(content.items()):
-                if body.get("schema", {}).get("$ref", "").endswith("/ProblemDocument"):
-                    content[MEDIA_TYPE] = content.pop(media_type)
 
 
 def _why(request: Request, error: HTTPException) -> str:

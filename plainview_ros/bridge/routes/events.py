@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, WebSocket
 from fastapi.requests import HTTPConnection
@@ -12,25 +12,14 @@ from plainview_ros.bridge.context import BridgeDep
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventId, encode, make_entry
 from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
+from plainview_ros.bridge.openapi import add_schema
 from plainview_ros.bridge.problems import answers
-from plainview_ros.bridge.schemas.events import EXAMPLES, AnyEvent
+from plainview_ros.bridge.schemas.events import AnyEvent
 from plainview_ros.bridge.snapshot import render
 from plainview_ros.bridge.sse import EventStream
 from plainview_ros.bridge.web_socket import converse
 
 router = APIRouter(tags=["Core"])
-
-TABLE = "\n".join(
-    (
-        "Frames of these types; `data:` is the JSON of the schema, `id:` is what to resume after.",
-        "\n| type | when |\n|---|---|",
-        *(f"| `{event.type}` | {' '.join((event.__doc__ or '').split())} |" for event in EXAMPLES),
-    )
-)
-FRAMES = {
-    event.type: {"value": make_entry(EventId(1763906703127, number), event.type, encode(event)).frame.decode()}
-    for number, event in enumerate(EXAMPLES)
-}
 
 
 async def wish_of(
@@ -74,10 +63,7 @@ FollowerDep = Annotated[Follower, Depends(follower_of)]
     "/events",
     status_code=200,
     response_class=EventStream,
-    responses={
-        200: {"model": AnyEvent, "description": TABLE, "content": {"text/event-stream": {"examples": FRAMES}}},
-        **answers(503),
-    },
+    responses=answers(503),
 )
 async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
     """Server-Sent Events: everything that happens, from now on or from after `Last-Event-ID`.
@@ -92,3 +78,23 @@ async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
 async def events_by_web_socket(socket: WebSocket, bridge: BridgeDep, follower: FollowerDep) -> None:
     """The same as /events; each event is one text message, the JSON of `data:` with the `id` in it."""
     await converse(socket, follower, bridge.event_seats)
+
+
+def declare(openapi: dict[str, Any]) -> None:
+    """Show every event that can come, each with a frame as it is sent."""
+    from plainview_ros.bridge.schemas.event_examples import EXAMPLES  # not at the start of every bridge
+
+    table = (
+        "Frames of these types; `data:` is the JSON of the schema, `id:` is what to resume after.",
+        "\n| type | when |\n|---|---|",
+        *(f"| `{event.type}` | {' '.join((event.__doc__ or '').split())} |" for event in EXAMPLES),
+    )
+    frames = {
+        event.type: {"value": make_entry(EventId(1763906703127, number), event.type, encode(event)).frame.decode()}
+        for number, event in enumerate(EXAMPLES)
+    }
+    schema = add_schema(openapi, AnyEvent)
+    openapi["paths"]["/events"]["get"]["responses"]["200"] = {
+        "description": "\n".join(table),
+        "content": {EventStream.media_type: {"schema": schema, "examples": frames}},
+    }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from plainview_ros.alerts import Severity
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score
+from plainview_ros.bridge.schemas.base import Body, Instant, Schema, Score
 from plainview_ros.incidents import incident as domain
 from plainview_ros.incidents.incident import EntryType, Status
 
@@ -92,7 +92,7 @@ class IncidentsHealth(Schema):
     system_health: Score = Field(description="100, less 10 for each incident that is not resolved", examples=[90])
 
 
-class IncidentUpdate(Schema):
+class IncidentUpdate(Body):
     """At least one of them. A resolution resolves the incident, whatever status is given with it."""
 
     status: Status | None = Field(default=None, examples=["investigating"])

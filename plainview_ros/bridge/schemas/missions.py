@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from plainview_ros.bridge.schemas.base import Instant, Number, Schema
+from plainview_ros.bridge.schemas.base import Body, Instant, Number, Schema
 from plainview_ros.missions import mission as domain
 from plainview_ros.missions.mission import MAX_SPEED, MIN_SPEED, MissionType, Status
 
@@ -22,7 +22,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_is_json)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class NewMission(Schema):
+class NewMission(Body):
     title: Title = Field(default="Untitled", examples=["Isolation drill"])
     type: MissionType = "replay"
     timeline: list[JsonObject] = Field(
@@ -35,11 +35,11 @@ class NewMission(Schema):
     )
 
 
-class Branch(Schema):
+class Branch(Body):
     title: Title | None = Field(default=None, examples=["Isolation drill, v-103 stuck"])
 
 
-class Speed(Schema):
+class Speed(Body):
     speed: Number = Field(ge=MIN_SPEED, le=MAX_SPEED, examples=[2.0])
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from plainview_ros.bridge.gateway import Plain
 from plainview_ros.bridge.journal import Record
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score, litres, lpm
+from plainview_ros.bridge.schemas.base import Body, Instant, Schema, Score, litres, lpm
 
 Risk = Literal["low", "medium", "high"]
 
@@ -108,7 +108,7 @@ class Section(Schema):
         )
 
 
-class ResolveRequest(Schema):
+class ResolveRequest(Body):
     resolved_by: str = Field(default="", max_length=200, examples=["K. Berg"])
     note: str = Field(default="", max_length=2000, examples=["clamp fitted at 4950 m"])
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from plainview_ros.bridge.graph import NodeHealth, NodeView
-from plainview_ros.bridge.schemas.base import Instant, Number, Schema
+from plainview_ros.bridge.schemas.base import Body, Instant, Number, Schema
 from plainview_ros.bridge.telemetry import TelemetryEntry
 from plainview_ros.bridge.topic_commands import Priority, Status, TopicCommand
 
@@ -64,12 +64,12 @@ class Nodes(Schema):
     count: int = Field(examples=[6])
 
 
-class AgentTopics(Schema):
+class AgentTopics(Body):
     subscribe: TopicNames = Field(default_factory=list, examples=[["/valves/state"]])
     publish: TopicNames = Field(default_factory=list, examples=[["/tf"]])
 
 
-class Agent(Schema):
+class Agent(Body):
     """An agent that is not on this ROS graph. Registering again within the deadline keeps it online."""
 
     name: NodeName = Field(examples=["robot_01"])
@@ -87,7 +87,7 @@ class Registered(Schema):
     deadline_sec: float = Field(description="register again within this time [s]", examples=[60.0])
 
 
-class Subscription(Schema):
+class Subscription(Body):
     node_id: FullName = Field(examples=["/valve_ops"])
     topic: FullName = Field(examples=["/valves/state"])
 
@@ -114,7 +114,7 @@ class TelemetryItems(Schema):
     telemetry: list[TelemetryItem] = Field(description="oldest first")
 
 
-class NewCommand(Schema):
+class NewCommand(Body):
     node_id: FullName = Field(examples=["/crawler"])
     topic: FullName = Field(description="one of the bridge's `command_topics`", examples=["/crawler/goal"])
     action: Literal["publish"] = "publish"

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from plainview_ros import assets
 from plainview_ros.bridge.gateway import Plain
-from plainview_ros.bridge.schemas.base import Instant, Number, Schema, Score, web_name
+from plainview_ros.bridge.schemas.base import Body, Instant, Number, Schema, Score, web_name
 from plainview_ros.utc import midnight_s
 
 Status = Literal["ok", "warning", "offline", "maintenance"]
@@ -90,7 +90,7 @@ class ValveHealth(ValveReading):
         )
 
 
-class ActuateRequest(Schema):
+class ActuateRequest(Body):
     """Unknown fields are refused: a misspelt ``targetPosition`` must not stroke the valve to its other end."""
 
     model_config = ConfigDict(extra="forbid")
