@@ -96,7 +96,9 @@ def _parse() -> argparse.Namespace:
 
 def _cells(arguments: argparse.Namespace, scale: float) -> list[stream.StreamCell]:
     if arguments.clients:
-        return [stream.StreamCell(arguments.clients, arguments.rate, arguments.seconds)]
+        one = stream.StreamCell(arguments.clients, arguments.rate)
+        known = (cell for cell in stream.CELLS if (cell.clients, cell.rate_hz) == (one.clients, one.rate_hz))
+        return [replace(next(known, one), seconds=arguments.seconds)]  # a known one has targets of its own
     return [replace(cell, seconds=cell.seconds * scale) for cell in stream.CELLS]
 
 
