@@ -33,6 +33,9 @@ class History(Protocol):
     async def page(self, after: EventId, max_entries: int) -> Sequence[Entry]:
         """The first entries after an id, in order; none when those directly after it are not known (any more)."""
 
+    async def known_again(self, after: EventId) -> EventId | None:
+        """The first id after this one from which on entries are known; ``None`` when there is none."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -163,8 +166,10 @@ class Follower:
             except FellBehindError as gap:
                 page = await self._history.page(after, PAGE_ENTRIES) if self._history else ()
                 if not page:
-                    yield self._gap(None, after, gap.resume_after)
-                    after = gap.resume_after
+                    again = await self._history.known_again(after) if self._history else None
+                    until = gap.resume_after if again is None else min(again, gap.resume_after)
+                    yield self._gap(None, after, until)
+                    after = until
                     continue
             after = page[-1].id
             selection = self._wish.selection

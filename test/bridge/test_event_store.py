@@ -328,6 +328,8 @@ def test_page_goes_as_far_as_it_is_asked_and_begins_anywhere(place: Place) -> No
         assert database.page(EventId(28, 0), 5) == entries[-1:]
         assert database.page(EventId(29, 0), 5) == []
         assert database.page(EventId(8, 999), 5) == []  # of before the beginning nobody knows
+        assert database.known_again(EventId(8, 999)) == EventId(9, 0)
+        assert database.known_again(EventId(9, 0)) is None
         assert database.newest(5) == Kept(EventId(24, 0), entries[-5:])
         assert database.newest(100) == Kept(EventId(9, 0), entries)
 
@@ -355,6 +357,7 @@ def test_no_page_reaches_across_a_hole(segments: list[int], asked: int) -> None:
             database.write(told[-1], began=holes[-1])
         for hole, entries in zip(holes, told, strict=True):
             assert database.page(hole._replace(ms=hole.ms - 1), asked) == []
+            assert database.known_again(hole._replace(ms=hole.ms - 1)) == hole
             for known, after in enumerate([hole, *(entry.id for entry in entries)]):
                 assert database.page(after, asked) == entries[known : known + asked]
         newest = database.newest(asked)

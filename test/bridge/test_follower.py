@@ -30,6 +30,10 @@ class Archive:
             return ()
         return [entry for entry in kept if entry.id > after][:max_entries]
 
+    async def known_again(self, after: EventId) -> EventId | None:
+        kept = self.entries[self.first :]
+        return kept[0].id if kept and after < kept[0].id else None
+
 
 async def present_state() -> bytes:
     return b'{"type":"state.snapshot","valves":[]}'

@@ -109,6 +109,13 @@ class Database:
         hole = min(_holes(rows), default=None)
         return [_entry(row) for row in rows if row.type != BEGAN and (hole is None or _id(row) < hole)][:max_entries]
 
+    def known_again(self, after: EventId) -> EventId | None:
+        """The first id after this one from which on entries are here; ``None`` when there is none."""
+        began = select(events).where(columns.type == BEGAN, place > tuple_(literal(after.ms), literal(after.number)))
+        with self._transaction() as connection:
+            row = connection.execute(began.order_by(*order).limit(1)).first()
+        return None if row is None else _id(row)
+
     def newest(self, max_entries: int) -> Kept | None:
         """The end of what is here, without a hole; ``None`` when there is nothing."""
         with self._transaction() as connection:

@@ -133,11 +133,18 @@ class EventStore:
 
     async def page(self, after: EventId, max_entries: int) -> Sequence[Entry]:
         """See ``History``; none also when the database does not answer in time."""
+        return await self._answer(lambda database: database.page(after, max_entries)) or ()
+
+    async def known_again(self, after: EventId) -> EventId | None:
+        """See ``History``; ``None`` also when the database does not answer in time."""
+        return await self._answer(lambda database: database.known_again(after))
+
+    async def _answer(self, question: Callable[[Database], T]) -> T | None:
         try:
-            return await asyncio.wait_for(self._call(lambda database: database.page(after, max_entries)), PAGE_S)
+            return await asyncio.wait_for(self._call(question), PAGE_S)
         except (DatabaseError, asyncio.TimeoutError) as error:
-            logger.warning("a client was not told events after %s: %s", after, error or f"no answer in {PAGE_S:g} s")
-            return ()
+            logger.warning("a client was not told what it missed: %s", error or f"no answer in {PAGE_S:g} s")
+            return None
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
