@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmark.bench import Bench, ServerName
 from benchmark.load import LoadFigures, measure_load
-from benchmark.results import Repetitions, Section, against, ratio
+from benchmark.results import Repetitions, Section, against, number, ratio
 
 PATHS = ("/health", "/valves")
 CONNECTIONS = (1, 32)
@@ -38,10 +38,10 @@ def run_rest(bench: Bench, servers: Sequence[ServerName], seconds: float, repeti
         for server_name in servers:
             section.add(path, connections, server_name, *_columns(runs[path, connections, server_name]))
         if len(servers) == 2:
-            requests = [
-                runs[path, connections, name].spread(lambda f: f.requests_per_s) for name in ("bridge", "floor")
-            ]
-            section.add(path, connections, "ratio", against(ratio(*requests), least=LEAST), "", "", "", "")
+            bridge, floor = runs[path, connections, "bridge"], runs[path, connections, "floor"]
+            requests = ratio(bridge.spread(lambda f: f.requests_per_s), floor.spread(lambda f: f.requests_per_s))
+            cpu = ratio(bridge.spread(lambda f: f.cpu_us), floor.spread(lambda f: f.cpu_us))
+            section.add(path, connections, "ratio", against(requests, least=LEAST), "", "", number(cpu), "")
     return section
 
 
