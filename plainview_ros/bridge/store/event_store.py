@@ -133,7 +133,8 @@ class EventStore:
 
     async def page(self, after: EventId, max_entries: int) -> Sequence[Entry]:
         """See ``History``; none also when the database does not answer in time."""
-        return await self._answer(lambda database: database.page(after, max_entries)) or ()
+        page = await self._answer(lambda database: database.page(after, max_entries))
+        return () if page is None else page
 
     async def known_again(self, after: EventId) -> EventId | None:
         """See ``History``; ``None`` also when the database does not answer in time."""
