@@ -72,25 +72,27 @@ class FlowLines:
             (line, [_Channel(line, rig.instrument[tag], limits, window_s) for tag in line.tags.values()])
             for line in rig.flow_lines
         ]
+        self._of_tag: dict[str, list[tuple[FlowLine, list[_Channel], _Channel]]] = {}
+        for line, channels in self._lines:
+            for channel in channels:
+                self._of_tag.setdefault(channel.instrument.tag, []).append((line, channels, channel))
 
     @property
     def tags(self) -> set[str]:
         """Instruments of all lines."""
-        return {channel.instrument.tag for _, channels in self._lines for channel in channels}
+        return set(self._of_tag)
 
     def read(self, sample: Sample, now_s: float, monotonic_s: float) -> tuple[list[Anomaly], list[Alert]]:
         """Take one sample; returns the transitions of anomalies and alerts that it causes."""
         self._readings.update(sample, now_s, monotonic_s)
         anomalies: list[Anomaly] = []
         alerts: list[Alert] = []
-        for line, channels in self._lines:
-            for channel in channels:
-                if channel.instrument.tag == sample.tag:
-                    channel.summary.add(sample.stamp_s, sample.value)
-                    transitions = channel.detector.update(sample.stamp_s, sample.value)
-                    if transitions:
-                        anomalies += transitions
-                        alerts += self._judge(line, channels, sample.stamp_s)
+        for line, channels, channel in self._of_tag.get(sample.tag, ()):
+            channel.summary.add(sample.stamp_s, sample.value)
+            transitions = channel.detector.update(sample.stamp_s, sample.value)
+            if transitions:
+                anomalies += transitions
+                alerts += self._judge(line, channels, sample.stamp_s)
         return anomalies, alerts
 
     def reports(self, now_s: float, monotonic_s: float) -> list[LineReport]:
