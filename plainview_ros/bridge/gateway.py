@@ -41,6 +41,19 @@ class Frame:
     data: bytes
     stamp_s: float | None
 
+    @classmethod
+    def of(cls, data: bytes, stamp_s: float | None) -> Frame:
+        """A picture with what a browser calls its bytes.
+
+        Raises:
+            ValueError: when they are neither a JPEG nor a PNG.
+        """
+        if data.startswith(b"\xff\xd8\xff"):
+            return cls("image/jpeg", data, stamp_s)
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return cls("image/png", data, stamp_s)
+        raise ValueError(f"{len(data)} bytes that begin with {data[:8]!r} are neither JPEG nor PNG")
+
 
 class RosNode(Protocol):
     """What work handed to :meth:`Gateway.on_ros_side` may do. All methods belong to the ROS side."""

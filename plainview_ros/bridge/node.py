@@ -8,6 +8,7 @@ what the web asks through another (one guard condition per batch), and rclpy is 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import uuid
 from collections.abc import Callable, Iterable
@@ -30,7 +31,6 @@ from plainview_ros.bridge.commands import answered, refusal
 from plainview_ros.bridge.gateway import Frame, Plain, Received, RosNode
 from plainview_ros.bridge.mailbox import Lane, Mailbox
 from plainview_ros.bridge.settings import Settings
-from plainview_ros.bridge.video import media_type
 from plainview_ros.msg import (
     Alert,
     CameraStates,
@@ -86,10 +86,6 @@ def _setting(name: str, description: str, low: float | None = None, high: float 
     return Setting(name, list(default) if isinstance(default, tuple) else default, description, low, high)
 
 
-def _frame(data: bytes, stamp_s: float) -> Frame:
-    return Frame(media_type(data), data, stamp_s)
-
-
 def _do(work: Callable[[], object]) -> None:
     work()
 
@@ -143,7 +139,7 @@ class BridgeNode(ModuleNode):
             self.context, self._guarded, self._to_loop.ring, lambda topic: self._callback_seconds.labels(topic).observe
         )
         self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
-        self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, _frame, self._to_loop.put)
+        self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, Frame.of, self._to_loop.put)
         self._dynamic = DynamicTopics(self, TELEMETRY_RATE_HZ, self._guarded)
         self._last_beat_s = monotonic()
         self.create_timer(0.5, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -315,6 +311,7 @@ class BridgeNode(ModuleNode):
 
 def main() -> int:
     """A process with the bridge alone, under ROS parameters; exit code."""
+    gc.disable()  # until the server has started: nothing of what is imported is garbage, to look for it takes 0.1 s
     from plainview_ros.bridge.start import serve_process  # which builds on this module
 
     return serve_process()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from contextlib import suppress
@@ -20,6 +21,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.freeze()  # what is here now stays: to look through all of it again stops every stream for 60 ms
+        gc.enable()
         if self.started:
             url = f"http://{self.config.host}:{self.config.port}"
             print(f"Plainview is at {url}/  (API: {url}/docs  live: curl -N {url}/events)", flush=True)

@@ -6,10 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from plainview_ros.bridge.app import create_app
 from plainview_ros.bridge.gateway import Gateway
 from plainview_ros.bridge.node import BridgeNode
-from plainview_ros.bridge.server import serve
 from plainview_ros.bridge.settings import listening_port
 from plainview_ros.ros.process import Spinner, ros_arguments, ros_process
 from plainview_ros.ros.settings import SettingsError
@@ -54,6 +52,10 @@ def serve_node() -> int:
     except ValueError as error:
         raise NotStartedError(str(error)) from error
     with spinning(node) as gateway:
+        # Read in only now: meanwhile the node finds the others and hears their states.
+        from plainview_ros.bridge.app import create_app
+        from plainview_ros.bridge.server import serve
+
         return serve(create_app(lambda: nullcontext(gateway)), node.settings.host, port)
 
 

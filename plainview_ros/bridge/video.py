@@ -28,19 +28,6 @@ SILENT_S = 10.0
 """A stream ends when no frame has come for this long: a picture that stands still must not look like a live one."""
 
 
-def media_type(data: bytes) -> str:
-    """What a browser calls these bytes.
-
-    Raises:
-        ValueError: when they are neither a JPEG nor a PNG.
-    """
-    if data.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    raise ValueError(f"{len(data)} bytes that begin with {data[:8]!r} are neither JPEG nor PNG")
-
-
 def topic_of(camera: Camera) -> str:
     """Where pictures come from that a browser can show: a thermal camera's only after RigSight has coloured them."""
     return topics.annotated_image(camera.topic) if camera.kind == "thermal" else topics.compressed_image(camera.topic)

@@ -14,7 +14,7 @@ from plainview_ros.bridge import video as video_module
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.gateway import Frame
 from plainview_ros.bridge.streams import Seats, respond
-from plainview_ros.bridge.video import Video, media_type
+from plainview_ros.bridge.video import Video
 
 JPEG = b"\xff\xd8\xff\xe0picture"
 
@@ -205,6 +205,6 @@ def test_stream_of_a_camera_that_went_silent_ends(rig: Rig, monkeypatch: pytest.
 
 
 def test_bytes_that_are_no_picture_are_refused() -> None:
-    assert media_type(JPEG) == "image/jpeg"
+    assert Frame.of(JPEG, None).media_type == "image/jpeg"
     with pytest.raises(ValueError, match="neither JPEG nor PNG"):
-        media_type(b"GIF89a")
+        Frame.of(b"GIF89a", None)
