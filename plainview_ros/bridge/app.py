@@ -121,7 +121,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
         async with AsyncExitStack() as stack:
             gateway = stack.enter_context((ros_side or _own_ros_side())())
             log = new_log(gateway.settings)
-            keeping = await stack.enter_async_context(kept(log, environment, gateway.settings))
+            keeping = await stack.enter_async_context(kept(log, environment, gateway.settings, gateway.rig.name))
             bridge = assemble(gateway, log, keeping)
             app.state.bridge = bridge
             answers.open(bridge)

@@ -33,6 +33,9 @@ def health(bridge: Bridge) -> Health:
     if silent_s > EXECUTOR_SILENT_S:
         ros = Check(status="down", detail=f"the ROS executor has done nothing for {silent_s:.1f} s")
     checks = {"ros": ros, "events": _events(bridge)}
+    if bridge.keeping.mirror is not None:
+        trouble = bridge.keeping.mirror.trouble
+        checks["redis"] = Check(status="degraded", detail=trouble) if trouble else Check(status="ok")
     checks |= {module.key: _freshness(bridge.state, module.state_topic) for module in MODULES}
     for work in bridge.ended:
         checks[work] = Check(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from math import inf
 
 from plainview_ros.bridge.environment import Environment
-from plainview_ros.bridge.event_file import EventFile
+from plainview_ros.bridge.event_file import EventFile, Kept
 from plainview_ros.bridge.event_log import MAX_SOURCES, EventLog
 from plainview_ros.bridge.follower import History
+from plainview_ros.bridge.redis_mirror import RedisMirror
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store.event_store import SQLITE, EventStore
 
@@ -24,6 +25,8 @@ class Keeping:
 
     file: EventFile | None = None
     store: EventStore | None = None
+    mirror: RedisMirror | None = None
+    """Agrees with other bridges on ids and order; ``None``: there are none."""
     since_s: float = inf
     """Until when an earlier run has kept everything [s since the epoch]; infinite when there was none."""
     not_started: str = ""
@@ -41,8 +44,15 @@ class Keeping:
 
 
 @asynccontextmanager
-async def kept(log: EventLog, environment: Environment, settings: Settings) -> AsyncIterator[Keeping]:
-    """Restore the log from what an earlier run left, and keep what it says from now on."""
+async def kept(log: EventLog, environment: Environment, settings: Settings, rig: str = "") -> AsyncIterator[Keeping]:
+    """Restore the log from what an earlier run left, and keep what it says from now on.
+
+    Args:
+        log: nothing was published in it yet.
+        environment: where it is kept.
+        settings: how much of it.
+        rig: name of the rig; with Redis, its bridges tell the same.
+    """
     keeping = Keeping()
     if environment.state_dir is not None:
         try:
@@ -63,11 +73,19 @@ async def kept(log: EventLog, environment: Environment, settings: Settings) -> A
             keeping.since_s = log.newest_id.ms / 1000
         if keeping.file:
             keeping.file.open(log.newest_id)
-            log.keep = keeping.file.write
+            log.keep, log.keep_begin = keeping.file.write, keeping.file.begin
+        if environment.redis_url is not None:
+            keeping.mirror = RedisMirror.of(
+                environment.redis_url, rig, settings.ring_entries, log, restored=earlier is not None
+            )
+            await keeping.mirror.start()
+            earlier = Kept(*log.remembered())
         if keeping.store:
             keeping.store.start(earlier)
         yield keeping
     finally:
+        if keeping.mirror:
+            await keeping.mirror.close()
         if keeping.store:
             await keeping.store.close()
         if keeping.file:

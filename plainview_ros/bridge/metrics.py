@@ -67,6 +67,12 @@ class BridgeCollector(Collector):
             yield _counter("plainview_store_written", "Events written to the database", keeping.store.written)
             yield _counter("plainview_store_lost", "Events that never reached the database", keeping.store.lost)
             yield _gauge("plainview_store_behind", "Events that wait for the database", keeping.store.behind)
+        if keeping.mirror is not None:
+            mirror = keeping.mirror
+            yield _gauge("plainview_redis_away", "1 while the order is not that of other bridges", bool(mirror.trouble))
+            yield _counter("plainview_redis_departures", "Times this bridge went on alone", mirror.departures)
+            yield _counter("plainview_redis_alone", "Events given their place without Redis", mirror.sequenced_alone)
+            yield _gauge("plainview_redis_waiting", "Events offered to Redis and not back yet", mirror.waiting)
 
 
 def registry_of(bridge: Bridge) -> CollectorRegistry:

@@ -32,7 +32,9 @@ def _fresh_until_s(bridge: Bridge, *states: str) -> float:
 
 
 def _health(bridge: Bridge) -> object:
-    own = (len(bridge.ended), bridge.log.closed, bridge.keeping.trouble())
+    keeping = bridge.keeping
+    order_trouble = keeping.mirror.trouble if keeping.mirror else ""
+    own = (len(bridge.ended), bridge.log.closed, keeping.trouble(), order_trouble)
     return bridge.state.revisions(*STATES, topics.DIAGNOSTICS), own
 
 

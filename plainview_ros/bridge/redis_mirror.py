@@ -114,6 +114,17 @@ class RedisMirror:
         self.departures = 0
         """How often this bridge went on alone."""
 
+    @classmethod
+    def of(cls, url: str, rig: str, max_entries: int, log: EventLog, restored: bool) -> RedisMirror:
+        """A mirror through the Redis at a URL; each rig has a stream of its own there."""
+
+        def connect() -> RedisStream:
+            from plainview_ros.bridge.redis_stream import RedisStream  # only where there is a Redis: slow to import
+
+            return RedisStream(url, rig, max_entries)
+
+        return cls(_told_safely(url), connect, log, restored)
+
     @property
     def waiting(self) -> int:
         """Events that were offered and have not come back."""
@@ -140,7 +151,6 @@ class RedisMirror:
 
     async def close(self) -> None:
         """Leave; what has not come back gets its place here."""
-        self._log.sequence = self._log.admit
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -383,6 +393,12 @@ class RedisMirror:
     def _tell(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+def _told_safely(url: str) -> str:
+    """A URL without the password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _draft(entry: Entry) -> Draft:

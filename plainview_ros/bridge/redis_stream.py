@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -146,12 +145,6 @@ class RedisStream:
     async def close(self) -> None:
         with suppress(RedisError, OSError, asyncio.TimeoutError):
             await asyncio.wait_for(self._redis.aclose(), CLOSE_S)
-
-
-def told_safely(url: str) -> str:
-    """A URL without the password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _entry(event_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:

@@ -15,7 +15,6 @@ from plainview_ros.bridge.event_log import Entry, EventId, EventLog
 from plainview_ros.bridge.follower import Follower, Wish
 from plainview_ros.bridge.lone_ids import is_lone
 from plainview_ros.bridge.redis_mirror import RedisMirror
-from plainview_ros.bridge.redis_stream import RedisStream, told_safely
 from plainview_ros.bridge.schemas.events import Event
 from redis_server import RedisServer, redis_server
 from ros_graph import DEADLINE_S
@@ -53,9 +52,7 @@ class OneBridge:
         self.log = EventLog(ring_entries, 10_000_000)
         if earlier is not None:
             self.log.restore(*earlier)
-        self.mirror = RedisMirror(
-            told_safely(url), lambda: RedisStream(url, RIG, ring_entries), self.log, restored=earlier is not None
-        )
+        self.mirror = RedisMirror.of(url, RIG, ring_entries, self.log, restored=earlier is not None)
 
     async def __aenter__(self) -> OneBridge:
         await self.mirror.start()
