@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,11 +49,13 @@ async def present_state() -> bytes:
 class OneBridge:
     """The log of one bridge and what keeps it in step."""
 
-    def __init__(self, url: str, ring_entries: int = 1000, earlier: tuple[EventId, list[Entry]] | None = None) -> None:
+    def __init__(
+        self, url: str, ring_entries: int = 1000, earlier: tuple[EventId, list[Entry]] | None = None, rig: str = RIG
+    ) -> None:
         self.log = EventLog(ring_entries, 10_000_000)
         if earlier is not None:
             self.log.restore(*earlier)
-        self.mirror = RedisMirror.of(url, RIG, ring_entries, self.log, restored=earlier is not None)
+        self.mirror = RedisMirror.of(url, rig, ring_entries, self.log, restored=earlier is not None)
 
     async def __aenter__(self) -> OneBridge:
         await self.mirror.start()
@@ -255,5 +258,189 @@ def test_redis_goes_away_and_comes_back(redis: RedisServer, way: str) -> None:
             assert client.gaps == 0
         assert set(wanderer.numbers) == set(range(total))
         assert wanderer.gaps == 0
+
+    run(scenario)
+
+
+def test_new_bridge_begins_with_what_the_others_told(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            one.say(*range(20))
+            await one.has(range(20))
+            async with OneBridge(redis.url) as other:
+                assert [entry.frame for entry in other.entries] == [entry.frame for entry in one.entries[1:]]
+                gone, _ = other.log.remembered()
+                assert gone == one.entries[0].id
+
+    run(scenario)
+
+
+def test_bridge_that_was_down_catches_up_under_the_same_ids(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            async with OneBridge(redis.url) as other:
+                one.say(*range(10))
+                await other.has(range(10))
+                client = Client()
+                client.after = other.entries[4].id
+                left = other.log.remembered()
+            one.say(*range(10, 20))
+            async with OneBridge(redis.url, earlier=left) as again:
+                again.say(*range(5, 25))  # ROS hands over some of it again
+                one.say(*range(20, 25))
+                await client.follow(again, lambda: len(client.numbers) == 20)
+                await one.has(range(25))
+                assert [entry.frame for entry in again.entries] == [entry.frame for entry in one.entries]
+            assert client.numbers == list(range(5, 25))
+            assert client.gaps == 0
+
+    run(scenario)
+
+
+def test_what_a_bridge_told_alone_before_it_ended_reaches_the_others(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            one.say(0)
+            await one.has((0,))
+            redis.save()
+            redis.kill()
+            await one.until(alone)
+            one.say(1, 2, 3)
+            assert one.numbers() == [0, 1, 2, 3]
+            client = Client()
+            client.after = one.entries[1].id
+            left = one.log.remembered()
+        redis.start()
+        async with OneBridge(redis.url) as other:
+            other.say(3, 4)
+            await other.has((3, 4))
+            async with OneBridge(redis.url, earlier=left) as again:
+                await other.has((1, 2, 3, 4))
+                await client.follow(again, lambda: len(client.numbers) == 3)
+                assert sorted(other.numbers()) == [1, 2, 3, 4]
+                other.say(5)
+                await again.has((5,))
+                assert again.entries[-1].frame == other.entries[-1].frame
+        assert client.numbers == [2, 3, 4]
+        assert client.gaps == 0
+
+    run(scenario)
+
+
+def test_bridge_that_was_down_for_longer_than_the_stream_is_long_tells_of_the_gap(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            async with OneBridge(redis.url, 100) as other:
+                one.say(*range(10))
+                await other.has(range(10))
+                left = other.log.remembered()
+            one.say(*range(10, 500))
+            await one.has(range(500))
+            redis.client.xtrim(f"plainview:{{{RIG}}}:events", maxlen=100, approximate=False)
+            kept: list[EventId] = []
+            again = OneBridge(redis.url, 100, left)
+            again.log.keep_begin = kept.append
+            async with again:
+                gone, entries = again.log.remembered()
+                assert [entry.frame for entry in entries] == [entry.frame for entry in one.entries[-len(entries) :]]
+                assert len(entries) >= 98  # the mark of the bridge, and the entry that it begins after
+                assert kept == [gone]
+                client = Client()
+                client.after = left[1][-1].id
+                await client.follow(again, lambda: bool(client.numbers) and client.numbers[-1] == 499)
+                assert client.gaps == 1
+                assert len(client.numbers) == len(entries)
+
+    run(scenario)
+
+
+def test_bridge_cut_off_while_the_stream_moved_on_cuts_its_clients_off_with_a_gap(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url, 100) as one:
+            client = Following(one)
+            one.say(1)
+            await one.has((1,))
+            redis.save()
+            redis.kill()
+            await one.until(alone)
+            one.say(2)
+            redis.start()
+            stream = f"plainview:{{{RIG}}}:events"
+            for n in range(300):  # of bridges that were quicker
+                redis.client.xadd(stream, {"type": "told", "asset": "", "source": f"told {n}", "body": f'{{"n":{n}}}'})
+            redis.client.xtrim(stream, maxlen=100, approximate=False)
+            await one.until(together)
+            assert (await client.end()).gaps == 1
+            await one.has(range(210, 300))
+
+    run(scenario)
+
+
+def test_events_keep_their_order_and_are_not_held_up_while_redis_freezes(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            with redis.frozen():
+                one.say(*range(10))
+                assert one.mirror.waiting == 10
+                began_s = time.monotonic()
+                await one.has(range(10))
+                assert time.monotonic() - began_s < DEADLINE_S / 10
+                assert one.mirror.waiting == 0
+                assert one.mirror.departures == 1
+                assert f"127.0.0.1:{redis.port}" in one.mirror.trouble
+                one.say(10)
+                assert one.numbers() == list(range(11))
+                assert all(is_lone(entry.id) for entry in one.entries)
+            await one.until(together)
+            assert one.numbers() == list(range(11))  # Redis has told the first ten too
+
+    run(scenario)
+
+
+def test_bridge_ends_soon_though_redis_hangs_and_loses_nothing(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        bridge = OneBridge(redis.url)
+        async with bridge:
+            with redis.frozen():
+                bridge.say(1, 2)
+                began_s = time.monotonic()
+                await bridge.mirror.close()
+                assert time.monotonic() - began_s < DEADLINE_S / 20
+                assert bridge.numbers() == [1, 2]
+
+    run(scenario)
+
+
+def test_redis_that_cannot_be_used_is_named_without_its_password() -> None:
+    async def scenario() -> None:
+        for url in ("redis://:sesame@127.0.0.1:1/0?password=sesame", "http://:sesame@127.0.0.1/"):
+            async with OneBridge(url) as bridge:
+                bridge.say(1)
+                assert bridge.numbers() == [1]
+                assert "127.0.0.1" in bridge.mirror.trouble
+                assert "sesame" not in bridge.mirror.trouble
+
+    run(scenario)
+
+
+def test_entry_that_no_bridge_wrote_is_passed_over(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one:
+            redis.client.xadd(f"plainview:{{{RIG}}}:events", {"hello": "world"})
+            one.say(1)
+            await one.has((1,))
+        assert "which no bridge wrote" in caplog.text
+
+    run(scenario)
+
+
+def test_events_of_two_rigs_do_not_mix(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one, OneBridge(redis.url, rig="rig 8") as other:
+            one.say(1)
+            other.say(1, 2)
+            await one.has((1,))
+            await other.has((1, 2))
+            assert one.numbers() == [1]
 
     run(scenario)
