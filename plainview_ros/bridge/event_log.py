@@ -100,11 +100,6 @@ class Entry:
         return f'{{"id":"{self.id}",{self.frame[self.body_at + 1 : -2].decode()}'
 
 
-def encode(event: Event) -> bytes:
-    """The JSON of an event. No number of it may be NaN or infinite (``ValueError``)."""
-    return json.dumps(event.wire(), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
 def make_entry(
     event_id: EventId, event_type: str, body: bytes, asset: str = "", source: str = "", subject: str = ""
 ) -> Entry:
@@ -273,12 +268,8 @@ class EventLog:
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def publish(self, event: Event) -> None:
-        """Add an event, unless its source was told already.
-
-        Raises:
-            ValueError: a number of it is NaN or infinite.
-        """
-        body = encode(event)
+        """Add an event, unless its source was told already."""
+        body = event.json_bytes()
         if event.TELEMETRY:
             newest = self._newest_id
             self._newest_id = newest._replace(passing=newest.passing + 1)

@@ -15,7 +15,6 @@ from plainview_ros.bridge.event_log import (
     FellBehindError,
     Portion,
     Selection,
-    encode,
     make_entry,
 )
 from plainview_ros.bridge.schemas.events import EVENT_TYPES, Event, StateSnapshot, StreamGap, TelemetryTick
@@ -186,7 +185,7 @@ class Follower:
 
 
 def _single(event: Event, place: EventId) -> Portion:
-    return Portion([make_entry(place, event.type, encode(event))])
+    return Portion([make_entry(place, event.type, event.json_bytes())])
 
 
 def _listed(values: Sequence[str]) -> list[str]:

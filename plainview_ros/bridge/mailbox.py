@@ -94,15 +94,16 @@ class Mailbox:
     def drain(self) -> None:
         """Working side: deliver what there is. A delivery that fails is logged; the others are made nevertheless."""
         self._woken = False  # before the first look: what is put from now on wakes again
-        for _ in range(MAX_PER_TURN):
+        lags: list[float] = []
+        while self.turns and len(lags) < MAX_PER_TURN:
             with self.lock:
-                if not self.turns:
-                    return
                 lane = self.turns.popleft()
                 put_s, value = lane.waiting.popleft()
-            self._lag(monotonic() - put_s)
+            lags.append(monotonic() - put_s)
             try:
                 lane.deliver(value)
             except Exception:
                 logger.exception("defect in work handed over from the other thread")
         self.ring()
+        for lag_s in lags:  # after the deliveries, which somebody waits for
+            self._lag(lag_s)

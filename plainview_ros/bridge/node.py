@@ -184,6 +184,7 @@ class BridgeNode(ModuleNode):
         data = to_plain(message)
         check(data)
         self._lanes[topic].put(Received(topic, data, self.now_s(), monotonic()))
+        self._to_loop.ring()  # now and not after the batch: the loop wakes up while the rest of it is taken
 
     def _hand_over_diagnostics(self, message: DiagnosticArray) -> None:
         levels = [

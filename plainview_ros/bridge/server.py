@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import socket
+import sys
 from contextlib import suppress
 from types import FrameType
 
@@ -14,6 +15,10 @@ from fastapi import FastAPI
 GRACE_S = 2
 """Time for open responses to end at shutdown. Streams end at once (see `streams.py`); this is for a client that has
 stopped reading, whose bytes in flight would be waited for without end."""
+
+SWITCH_S = 0.0005
+"""For how long another thread may keep the interpreter from the loop. Ten times as long is Python's default, which a
+client would see."""
 
 
 class Server(uvicorn.Server):
@@ -39,6 +44,7 @@ def serve(app: FastAPI, host: str, port: int) -> int:
     Raises:
         SystemExit: when the application or the port could not be opened; the log says why.
     """
+    sys.setswitchinterval(SWITCH_S)
     # uvicorn repeats the signal once everything has ended: it must then not kill the process before ROS has shut down.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=GRACE_S)

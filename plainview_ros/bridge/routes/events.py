@@ -10,7 +10,7 @@ from fastapi.requests import HTTPConnection
 
 from plainview_ros.bridge.context import BridgeDep
 from plainview_ros.bridge.errors import BridgeError
-from plainview_ros.bridge.event_log import EventId, encode, make_entry
+from plainview_ros.bridge.event_log import EventId, make_entry
 from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
 from plainview_ros.bridge.openapi import add_schema
 from plainview_ros.bridge.problems import answers
@@ -90,7 +90,7 @@ def declare(openapi: dict[str, Any]) -> None:
         *(f"| `{event.type}` | {' '.join((event.__doc__ or '').split())} |" for event in EXAMPLES),
     )
     frames = {
-        event.type: {"value": make_entry(EventId(1763906703127, number), event.type, encode(event)).frame.decode()}
+        event.type: {"value": make_entry(EventId(1763906703127, number), event.type, event.json_bytes()).frame.decode()}
         for number, event in enumerate(EXAMPLES)
     }
     schema = add_schema(openapi, AnyEvent)

@@ -23,6 +23,9 @@ Moment = Annotated[
 """Seconds since the epoch inside, epoch milliseconds outside."""
 
 
+TYPE = {"type"}
+
+
 class Event(Schema):
     """Base of all events. A field that has a default is sent only where it was given."""
 
@@ -54,9 +57,10 @@ class Event(Schema):
         given = (getattr(self, field) for field in self.ABOUT)
         return next((asset for asset in given if asset is not None), "")
 
-    def wire(self) -> dict[str, Any]:
-        """What the frame's ``data:`` holds."""
-        return {"type": self.type, **self.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+    def json_bytes(self) -> bytes:
+        """What the frame's ``data:`` holds, the type first. NaN and infinity are null."""
+        fields = self.model_dump_json(by_alias=True, exclude_unset=True, exclude=TYPE)
+        return f'{{"type":"{self.type}"{"" if fields == "{}" else ","}{fields[1:]}'.encode()
 
 
 class TelemetryTick(Event):
