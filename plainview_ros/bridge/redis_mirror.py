@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from plainview_ros.bridge.event_log import Draft, Entry, EventId, EventLog
 from plainview_ros.bridge.lone_ids import BRIDGES, common_place, is_lone, next_lone_id
+from plainview_ros.bridge.within import within
 
 if TYPE_CHECKING:
     from plainview_ros.bridge.redis_stream import RedisStream, StreamEntry
@@ -144,7 +145,7 @@ class RedisMirror:
     async def start(self) -> None:
         """Take part in the common order, soon or when Redis is there."""
         self._running = asyncio.create_task(self._run())
-        await self._within(START_S, lambda: self.departures > 0 or not self.trouble)
+        await self._wait(START_S, lambda: self.departures > 0 or not self.trouble)
         self._fresh = False
         self._log.sequence = self.offer
         self._log.locate = self.locate
@@ -195,19 +196,19 @@ class RedisMirror:
         if self._stream is None:
             return
         try:
-            last = await asyncio.wait_for(self._stream.last(), START_S)
+            last = await within(START_S, self._stream.last())
         except Exception as error:  # noqa: BLE001  # what it is, is found and told by those who read and write
             logger.debug("no answer where the stream ends: %r", error)
         else:
-            await self._within(START_S, lambda: self._position >= min(place, last) or self._stream is None)
+            await self._wait(START_S, lambda: self._position >= min(place, last) or self._stream is None)
 
-    async def _within(self, limit_s: float, done: Callable[[], bool]) -> None:
+    async def _wait(self, limit_s: float, done: Callable[[], bool]) -> None:
         async def wait() -> None:
             while not done():
                 await self._moved.wait()
 
         try:
-            await asyncio.wait_for(wait(), limit_s)
+            await within(limit_s, wait())
         except asyncio.TimeoutError:
             logger.debug("not within %g s", limit_s)
 
@@ -260,7 +261,7 @@ class RedisMirror:
         stream = self._connect()
         tasks: list[asyncio.Task[None]] = []
         try:
-            await asyncio.wait_for(self._enter(stream), TURN_S * AWAY_TURNS)
+            await within(TURN_S * AWAY_TURNS, self._enter(stream))
             tasks += [asyncio.create_task(work) for work in (self._read(stream), self._write(stream), self._watch())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.TimeoutError:

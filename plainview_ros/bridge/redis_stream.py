@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from plainview_ros.bridge.event_log import Draft, EventId
+from plainview_ros.bridge.within import within
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class RedisStream:
 
     async def close(self) -> None:
         with suppress(RedisError, OSError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._redis.aclose(), CLOSE_S)
+            await within(CLOSE_S, self._redis.aclose())
 
 
 def _entry(event_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
