@@ -380,15 +380,17 @@ def test_hole_of_one_bridge_is_none_where_another_was_there(place: Place) -> Non
         assert mine.newest(20) == Kept(EventId(9, 0), entries)
 
 
-def test_client_from_before_the_beginning_is_told_of_the_gap(place: Place) -> None:
+def test_client_from_before_the_beginning_is_told_of_the_gap_and_gets_all_there_is(place: Place) -> None:
     async def scenario() -> None:
         log = new_log(10)
-        before = log.newest_id._replace(ms=log.newest_id.ms - 1000)
+        beginning = log.newest_id
+        before = beginning._replace(ms=beginning.ms - 1000)
         async with storing(place, log) as store:
             await say(log, store, range(30))
             gap, *rest = await followed(log, store, before, last=29)
         assert (gap.type, gap.data["missingAfter"]) == ("stream.gap", str(before))
-        assert numbers_of(rest) == list(range(20, 30))
+        assert (gap.data["missingUntil"], gap.id) == (str(beginning), beginning)
+        assert numbers_of(rest) == list(range(30))
 
     run(scenario())
 
