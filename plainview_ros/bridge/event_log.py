@@ -322,6 +322,10 @@ class EventLog:
         self.keep_begin(event_id)
         self._tell()
 
+    def begin_anew(self) -> None:
+        """The same, when happenings were lost before they came here, so that nobody has them."""
+        self.begin_after(self._next_id())
+
     def advance(self, event_id: EventId) -> None:
         """Give no id up to this one any more: others have none for their events either."""
         self._newest_id = max(self._newest_id, event_id)

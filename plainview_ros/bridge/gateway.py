@@ -85,8 +85,16 @@ class Gateway(Protocol):
     rig: Rig
     settings: Settings
 
-    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
-        """From now on call ``on_message`` in the loop with every message, first with those that came before."""
+    def connect(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_message: Callable[[Received], object],
+        on_loss: Callable[[], object] = lambda: None,
+    ) -> None:
+        """From now on call ``on_message`` in the loop with every message, first with those that came before.
+
+        Before a message that follows on transitions which were lost on the way ``on_loss`` is called.
+        """
 
     def now_s(self) -> float:
         """The node's clock [s]."""

@@ -26,13 +26,28 @@ class Lane(Generic[T]):
     counted in :attr:`lost`. Not so with a limit of 1, which is for snapshots: the newest holds everything.
     """
 
-    def __init__(self, mailbox: Mailbox, name: str, deliver: Callable[[T], object], limit: float) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        name: str,
+        deliver: Callable[[T], object],
+        limit: float,
+        on_loss: Callable[[], object] = lambda: None,
+    ) -> None:
         self._mailbox = mailbox
         self._limit = limit
+        self._on_loss = on_loss
+        self._told = 0
         self.name = name
         self.deliver = deliver
         self.waiting: deque[tuple[float, T]] = deque()
         self.lost = 0
+
+    def tell_loss(self) -> None:
+        """Working side: call ``on_loss`` if values were lost since the last time."""
+        if self.lost != self._told:
+            self._told = self.lost
+            self._on_loss()
 
     def put(self, value: T) -> None:
         """Putting side, any thread: have the value delivered; :meth:`Mailbox.ring` after the last of a batch."""
@@ -64,9 +79,11 @@ class Mailbox:
         self.turns: deque[Lane[Any]] = deque()
         """Of the lanes, one for each value that waits."""
 
-    def lane(self, name: str, deliver: Callable[[T], object], limit: int) -> Lane[T]:
-        """A new lane, whose values ``deliver`` is called with on the working side."""
-        lane = Lane(self, name, deliver, limit)
+    def lane(
+        self, name: str, deliver: Callable[[T], object], limit: int, on_loss: Callable[[], object] = lambda: None
+    ) -> Lane[T]:
+        """A new lane: ``deliver`` is called on the working side with each value, before it ``on_loss`` if some were lost."""
+        lane = Lane(self, name, deliver, limit, on_loss)
         self.lanes.append(lane)
         return lane
 
@@ -101,6 +118,7 @@ class Mailbox:
                 put_s, value = lane.waiting.popleft()
             lags.append(monotonic() - put_s)
             try:
+                lane.tell_loss()
                 lane.deliver(value)
             except Exception:
                 logger.exception("defect in work handed over from the other thread")

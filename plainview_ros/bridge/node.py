@@ -115,6 +115,7 @@ class BridgeNode(ModuleNode):
         self.settings = Settings(**{field.name: self.setting(field.name) for field in fields(Settings)})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_message: Callable[[Received], object] = lambda _: None
+        self._on_loss: Callable[[], object] = lambda: None
         self._callback_seconds = Histogram(
             "plainview_ros_callback_seconds",
             "Taking and converting one message",
@@ -131,9 +132,11 @@ class BridgeNode(ModuleNode):
         self._to_loop = Mailbox(self._wake_loop, self._handover_seconds.observe)
         self._lanes = {
             topic: self._to_loop.lane(topic, self._deliver, limit)
-            for names, limit in ((STATES, NEWEST), (EVENTS, TRANSITIONS), ((topics.DIAGNOSTICS,), OTHERS))
+            for names, limit in ((STATES, NEWEST), ((topics.DIAGNOSTICS,), OTHERS))
             for topic in names
         }
+        for topic in EVENTS:
+            self._lanes[topic] = self._to_loop.lane(topic, self._deliver, TRANSITIONS, self._tell_loss)
         self._telemetry: Lane[Callable[[], object]] = self._to_loop.lane("telemetry", _do, OTHERS)
         self._drain = Drain(
             self.context, self._guarded, self._to_loop.ring, lambda topic: self._callback_seconds.labels(topic).observe
@@ -248,8 +251,13 @@ class BridgeNode(ModuleNode):
 
     # -- asyncio side: see Gateway -------------------------------------------------------------------------------------
 
-    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
-        self._on_message = on_message
+    def connect(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_message: Callable[[Received], object],
+        on_loss: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._on_message, self._on_loss = on_message, on_loss
         self._loop = loop
         loop.call_soon(self._to_loop.drain)
 
@@ -304,6 +312,9 @@ class BridgeNode(ModuleNode):
 
     def _deliver(self, received: Received) -> None:
         self._on_message(received)
+
+    def _tell_loss(self) -> None:
+        self._on_loss()
 
     def _ask_ros(self, work: Callable[[], object]) -> None:
         with suppress(InvalidHandle):  # the node has ended

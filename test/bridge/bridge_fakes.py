@@ -75,9 +75,15 @@ class FakeGateway:
         self.commands: list[tuple[Any, ...]] = []
         self.watched: dict[str, Callable[[Frame], object]] = {}
 
-    def connect(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Received], object]) -> None:
+    def connect(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_message: Callable[[Received], object],
+        on_loss: Callable[[], object] = lambda: None,
+    ) -> None:
         self.loop = loop
         self.on_message = on_message
+        self.on_loss = on_loss
 
     def now_s(self) -> float:
         return make.NOW_S

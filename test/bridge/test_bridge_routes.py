@@ -18,6 +18,7 @@ from plainview_ros.bridge import app
 from plainview_ros.bridge.commands import refusal
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
+from plainview_ros.bridge.event_log import FellBehindError
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.msg import FlowAnomaly, FlowState, Leak
 from plainview_ros.ros import topics
@@ -655,3 +656,16 @@ def test_metrics_are_what_prometheus_reads(fake: FakeBridge) -> None:
     assert counted["detection.made"] == 1, counted
     for name in ("plainview_stream_clients", "plainview_stream_behind", "plainview_log_bytes", "process_cpu_seconds"):
         assert families[name].samples, name
+
+
+def test_who_follows_is_told_when_the_web_side_hung_for_too_long(fake: FakeBridge) -> None:
+    fake.say(make.detection("STARTED"))
+    fake.next_event("detection.made")
+    log = fake.bridge.log
+    before = log.newest_id
+    fake.in_loop(fake.gateway.on_loss)
+    with pytest.raises(FellBehindError) as gap:
+        log.cursor_after(before)
+    assert gap.value.resume_after > before
+    fake.say(make.detection("STARTED"))
+    assert len(log.remembered()[1]) == 1

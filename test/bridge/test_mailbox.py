@@ -148,3 +148,15 @@ def test_a_defect_in_one_delivery_is_logged_and_the_rest_are_made(caplog: pytest
         mailbox.drain()
     assert done == ["rest"]
     assert "broken piece" in caplog.text
+
+
+def test_loss_is_told_before_what_follows_on_it() -> None:
+    told: list[str] = []
+    mailbox = Mailbox(lambda: None)
+    lane = mailbox.lane("alerts", told.append, 2, lambda: told.append("loss"))
+    for name in "abcd":
+        lane.put(name)
+    mailbox.drain()
+    lane.put("e")
+    mailbox.drain()
+    assert told == ["loss", "c", "d", "e"]
