@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway
 from plainview_ros.bridge.schemas.events import MissionCompleted, MissionStarted, MissionUpdated
+from plainview_ros.bridge.within import within
 from plainview_ros.missions.executor import Executor, Transition
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class MissionPlayer:
             due_s = self.executor.due_at()
             timeout_s = None if due_s is None else max(0.0, due_s - monotonic())
             try:
-                await asyncio.wait_for(self._commanded.wait(), timeout_s)
+                await within(timeout_s, self._commanded.wait())
             except asyncio.TimeoutError:
                 self.executor.advance(monotonic(), self._gateway.now_s())
             self._commanded.clear()

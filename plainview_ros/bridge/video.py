@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from plainview_ros.assets import Camera
 from plainview_ros.bridge.gateway import Frame
 from plainview_ros.bridge.streams import Seats, respond
+from plainview_ros.bridge.within import within
 from plainview_ros.ros import topics
 
 BOUNDARY = "plainview-frame"
@@ -77,7 +78,7 @@ class Video:
         try:
             while not self._closed:
                 if feed.newest is None or feed.newest is seen:
-                    await asyncio.wait_for(feed.changed.wait(), SILENT_S)
+                    await within(SILENT_S, feed.changed.wait())
                     continue
                 seen = feed.newest
                 yield seen

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def within(limit_s: float, work: Coroutine[Any, Any, T]) -> T:
+async def within(limit_s: float | None, work: Coroutine[Any, Any, T]) -> T:
     """What the work returns or raises; ``asyncio.TimeoutError`` when it takes longer, and is cancelled.
+
+    Without a limit it may take for ever.
 
     Not ``asyncio.wait_for``: before Python 3.12 that one swallows the cancellation of its caller when the work ends in
     the same moment (https://github.com/python/cpython/issues/86296), and a stream whose client is gone never ends.

@@ -14,6 +14,7 @@ from plainview_ros.bridge.event_file import Kept
 from plainview_ros.bridge.event_log import Entry, EventId, EventLog, FellBehindError
 from plainview_ros.bridge.store.errors import DatabaseError
 from plainview_ros.bridge.store.own_thread import OwnThread
+from plainview_ros.bridge.within import within
 
 if TYPE_CHECKING:
     from plainview_ros.bridge.store.database import Database
@@ -97,7 +98,7 @@ class EventStore:
         if self._is_new():
             return None
         try:
-            return await asyncio.wait_for(self._call(lambda database: database.newest(max_entries)), ASK_AT_START_S)
+            return await within(ASK_AT_START_S, self._call(lambda database: database.newest(max_entries)))
         except DatabaseError as error:
             logger.warning("the database does not tell what was before: %s", error)
         except asyncio.TimeoutError:
@@ -126,7 +127,7 @@ class EventStore:
         if self.behind:
             logger.warning("the database ends without the last %d events", self.behind)
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._thread.call(self._close), CLOSE_S)
+            await within(CLOSE_S, self._thread.call(self._close))
         self._thread.end()
 
     # -- out -----------------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class EventStore:
 
     async def _answer(self, question: Callable[[Database], T]) -> T | None:
         try:
-            return await asyncio.wait_for(self._call(question), PAGE_S)
+            return await within(PAGE_S, self._call(question))
         except (DatabaseError, asyncio.TimeoutError) as error:
             logger.warning("a client was not told what it missed: %s", error or f"no answer in {PAGE_S:g} s")
             return None
@@ -233,7 +234,7 @@ class EventStore:
     async def _pause(self, seconds: float) -> None:
         """Not any longer when the end comes."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), seconds)
+            await within(seconds, self._ending.wait())
 
     async def _call(self, work: Callable[[Database], T]) -> T:
         return await self._thread.call(lambda: work(self._open()))
