@@ -82,7 +82,7 @@ class Mailbox:
     def lane(
         self, name: str, deliver: Callable[[T], object], limit: int, on_loss: Callable[[], object] = lambda: None
     ) -> Lane[T]:
-        """A new lane: ``deliver`` is called on the working side with each value, before it ``on_loss`` if some were lost."""
+        """A new lane: on the working side ``deliver`` is called with each value, before it ``on_loss`` if some were lost."""
         lane = Lane(self, name, deliver, limit, on_loss)
         self.lanes.append(lane)
         return lane
