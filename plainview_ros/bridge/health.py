@@ -11,7 +11,7 @@ from plainview_ros.bridge.state import State
 from plainview_ros.system import MODULES
 
 EXECUTOR_SILENT_S = 3.0
-"""The node's executor has something to do twice a second; after this long it hangs or has ended."""
+"""The node's executor and the thread that takes events turn twice a second; after this long one hangs or has ended."""
 
 
 def modules(state: State) -> list[Module]:
@@ -31,7 +31,7 @@ def health(bridge: Bridge) -> Health:
     silent_s = bridge.gateway.silent_s()
     ros = Check(status="ok")
     if silent_s > EXECUTOR_SILENT_S:
-        ros = Check(status="down", detail=f"the ROS executor has done nothing for {silent_s:.1f} s")
+        ros = Check(status="down", detail=f"a thread of the ROS side has done nothing for {silent_s:.1f} s")
     checks = {"ros": ros, "events": _events(bridge)}
     if bridge.keeping.mirror is not None:
         trouble = bridge.keeping.mirror.trouble

@@ -27,6 +27,9 @@ BLOCK_S = 0.4
 CONNECT_S = 1.0
 CLOSE_S = 0.3
 
+SHORTEST = 10_000
+"""Entries that the stream keeps at least: a bridge with a small log must not trim what another has not read yet."""
+
 REMEMBERED = 10
 """Sources are remembered for as many times the entries that the stream holds."""
 
@@ -90,7 +93,7 @@ class RedisStream:
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
         rig: each rig has a stream of its own.
-        max_entries: what the stream is held to, in round numbers.
+        max_entries: what the stream is held to, in round numbers, but never to less than :data:`SHORTEST`.
 
     Raises:
         ValueError: it is no such URL.
@@ -104,7 +107,7 @@ class RedisStream:
         self._stream, self._sources, self._generation = (
             f"plainview:{{{rig}}}:{what}" for what in ("events", "sources", "generation")
         )
-        self._max_entries = max_entries
+        self._max_entries = max(max_entries, SHORTEST)
         self.at_once = max(1, min(MAX_ENTRIES_AT_ONCE, max_entries // 4))
         """Entries in one answer; fewer mean that there are no more."""
         self._offer = self._redis.register_script(OFFER)
@@ -118,7 +121,7 @@ class RedisStream:
         pipeline.xrange(self._stream, count=20)
         pipeline.xlen(self._stream)
         _, generation, oldest, length = await pipeline.execute()
-        return Extent(generation.decode(), [_entry(*item) for item in oldest], length >= self._max_entries)
+        return Extent(generation.decode(), [_entry(*item) for item in oldest], length >= SHORTEST)
 
     async def offer(self, drafts: Sequence[Draft]) -> EventId:
         """Add those whose sources are new; the id of the stream's last entry then, so all of them are up to it."""

@@ -354,6 +354,18 @@ def test_bridge_that_was_down_for_longer_than_the_stream_is_long_tells_of_the_ga
     run(scenario)
 
 
+def test_bridge_with_a_short_memory_does_not_shorten_the_stream_of_the_others(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        async with OneBridge(redis.url) as one, OneBridge(redis.url, 10) as forgetful:
+            one.say(*range(500))
+            await one.has(range(500))
+            forgetful.say(*range(500, 505))
+            await one.has(range(500, 505))
+            assert redis.client.xlen(f"plainview:{{{RIG}}}:events") >= 505
+
+    run(scenario)
+
+
 def test_bridge_cut_off_while_the_stream_moved_on_cuts_its_clients_off_with_a_gap(redis: RedisServer) -> None:
     async def scenario() -> None:
         async with OneBridge(redis.url, 100) as one:
