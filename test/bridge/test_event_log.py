@@ -23,6 +23,7 @@ from plainview_ros.bridge.event_log import (
     make_entry,
 )
 from plainview_ros.bridge.schemas.events import Event, MissionStarted, TelemetryTick, ValveActuationCompleted
+from ros_graph import DEADLINE_S
 
 
 class StepClock:
@@ -330,10 +331,10 @@ def test_publishing_wakes_all_waiting_readers_once_for_a_batch() -> None:
         await asyncio.sleep(0)
         for n in range(5):
             log.publish(said("x", n=n))
-        await asyncio.wait_for(all_woken.wait(), 5)
+        await asyncio.wait_for(all_woken.wait(), DEADLINE_S)
         assert batches == [5] * 20
         log.close()
-        await asyncio.wait_for(asyncio.gather(*readers), 5)
+        await asyncio.wait_for(asyncio.gather(*readers), DEADLINE_S)
 
     asyncio.run(scenario())
 
@@ -344,7 +345,7 @@ def test_closing_ends_a_reader_that_waits_and_one_that_comes_late() -> None:
         waiting = asyncio.create_task(log.wait(log.end))
         await asyncio.sleep(0)
         log.close()
-        assert await asyncio.wait_for(waiting, 5) is False
+        assert await asyncio.wait_for(waiting, DEADLINE_S) is False
         log.publish(said("x"))
         assert await log.wait(BEGIN) is False
 

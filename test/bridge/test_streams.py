@@ -15,6 +15,7 @@ from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.gateway import Frame
 from plainview_ros.bridge.streams import Seats, respond
 from plainview_ros.bridge.video import Video
+from ros_graph import DEADLINE_S
 
 JPEG = b"\xff\xd8\xff\xe0picture"
 
@@ -54,7 +55,7 @@ class Cameras:
         return lambda: self.watched.pop(topic)
 
 
-def seats(send_timeout_s: float) -> Seats:
+def seats(send_timeout_s: float = DEADLINE_S) -> Seats:
     return Seats("streams", 10, send_timeout_s)
 
 
@@ -84,10 +85,10 @@ def test_stream_ends_when_its_client_is_gone_and_frees_what_it_held() -> None:
     async def scenario() -> None:
         client, closed = Client(), []
         async with aclosing(endless(closed)) as items:
-            stream = asyncio.create_task(respond({}, client.receive, client.send, {}, b"", items, bytes, seats(5)))
+            stream = asyncio.create_task(respond({}, client.receive, client.send, {}, b"", items, bytes, seats()))
             await settle()
             client.gone.set()
-            await asyncio.wait_for(stream, 5)
+            await asyncio.wait_for(stream, DEADLINE_S)
         assert closed == ["closed"]
         assert not client.complete
 
@@ -102,7 +103,7 @@ def test_client_that_takes_nothing_is_given_up() -> None:
             stream = asyncio.create_task(respond({}, client.receive, client.send, {}, b"", items, bytes, impatient))
             await settle()
             client.reads.clear()
-            await asyncio.wait_for(stream, 5)
+            await asyncio.wait_for(stream, DEADLINE_S)
         assert closed == ["closed"]
         assert impatient.given_up == 1
 
@@ -117,13 +118,13 @@ def test_defect_in_a_stream_is_not_swallowed() -> None:
     async def scenario() -> None:
         client = Client()
         with pytest.raises(RuntimeError, match="broken stream"):
-            await respond({}, client.receive, client.send, {}, b"", broken(), bytes, seats(5))
+            await respond({}, client.receive, client.send, {}, b"", broken(), bytes, seats())
 
     asyncio.run(scenario())
 
 
 def test_one_seat_too_many_is_refused_until_one_is_free() -> None:
-    seats = Seats("event streams", 1, 5)
+    seats = Seats("event streams", 1, DEADLINE_S)
     with seats.take("first"):
         with pytest.raises(BridgeError, match="1 event streams are open") as refused, seats.take("second"):
             pass
@@ -188,7 +189,7 @@ def test_closing_ends_a_viewer_that_has_just_begun_to_wait(rig: Rig) -> None:
         viewer = asyncio.create_task(anext(video.frames(rig.cameras[0]), None))
         await asyncio.sleep(0)
         video.close()
-        assert await asyncio.wait_for(viewer, 5) is None
+        assert await asyncio.wait_for(viewer, DEADLINE_S) is None
 
     asyncio.run(scenario())
 
@@ -198,7 +199,7 @@ def test_stream_of_a_camera_that_went_silent_ends(rig: Rig, monkeypatch: pytest.
 
     async def scenario() -> None:
         cameras = Cameras()
-        assert await asyncio.wait_for(anext(Video(cameras).frames(rig.cameras[0]), None), 5) is None
+        assert await asyncio.wait_for(anext(Video(cameras).frames(rig.cameras[0]), None), DEADLINE_S) is None
         assert not cameras.watched
 
     asyncio.run(scenario())
