@@ -125,7 +125,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
             bridge = assemble(gateway, log, keeping)
             app.state.bridge = bridge
             answers.open(bridge)
-            gateway.connect(asyncio.get_running_loop(), bridge.take, bridge.log.begin_anew)
+            gateway.connect(asyncio.get_running_loop(), bridge.take, bridge.tell_loss)
             tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
             try:
                 with closed_at_signal(bridge.close_streams):

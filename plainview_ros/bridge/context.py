@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from time import time
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
@@ -16,6 +17,7 @@ from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping
 from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.schemas.events import StreamGap
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
 from plainview_ros.bridge.streams import Seats
@@ -63,6 +65,10 @@ class Bridge:
         if applied.new:
             for listener in self.listeners:
                 listener(received, applied.live)
+
+    def tell_loss(self, count: int) -> None:
+        """Transitions were lost on the way from ROS: whoever follows the log is told, now or when he resumes."""
+        self.log.publish(StreamGap(lost=count, missing_after=str(self.log.newest_id), missing_until=None, at=time()))
 
     def close_streams(self) -> None:
         """End every open stream; nothing else waits for its client."""

@@ -121,10 +121,11 @@ class EventFile:
         return f"{SINCE}{self._newest}".encode() + END
 
     def _rotate(self) -> None:
-        self._newer.replace(self._older)
+        if self._newer.exists():  # else an earlier attempt came only as far as the next line
+            self._newer.replace(self._older)
+        file = os.open(self._newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.close(self._file)
-        self._file = os.open(self._newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._size = 0
+        self._file, self._size = file, 0
         self._append(self._since())
 
     def _append(self, record: bytes) -> None:

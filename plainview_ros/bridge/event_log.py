@@ -313,6 +313,9 @@ class EventLog:
         for entry in entries:
             if entry.id > self._newest_id:
                 self._remember(entry)
+        # Telemetry of the earlier run had counted on from there, a thousand in each second at the most.
+        elapsed_ms = int(self._now_s() * 1000) - self._newest_id.ms
+        self._newest_id = self._newest_id._replace(passing=max(0, elapsed_ms))
         self._end = Cursor(self._lossless.end, self._telemetry.end)
 
     def begin_after(self, event_id: EventId) -> None:
@@ -321,10 +324,6 @@ class EventLog:
         self._gone_id = self._newest_id = event_id
         self.keep_begin(event_id)
         self._tell()
-
-    def begin_anew(self) -> None:
-        """The same, when happenings were lost before they came here, so that nobody has them."""
-        self.begin_after(self._next_id())
 
     def advance(self, event_id: EventId) -> None:
         """Give no id up to this one any more: others have none for their events either."""
@@ -422,7 +421,8 @@ class EventLog:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _locate(self, event_id: EventId) -> EventId | None:
-        return event_id if event_id <= self._newest_id else None  # of a log whose end was lost, or made up
+        # Greater than all here: of a log whose end was lost, or made up. Telemetry says nothing about that.
+        return event_id if event_id[:2] <= self._newest_id[:2] else None
 
     def _next_id(self) -> EventId:
         now_ms, newest = int(self._now_s() * 1000), self._newest_id

@@ -42,6 +42,8 @@ class Wish:
 
     after: EventId | None = None
     """The last event that it has; ``None``: it wants only what comes from now on."""
+    by_time: bool = False
+    """Whether that is only a time, after which there need not be anything yet."""
     lost_place: bool = False
     """It has an id that nobody can read, and so must be told that it may have missed something."""
     selection: Selection | None = None
@@ -69,11 +71,11 @@ def selection_of(types: Sequence[str], assets: Sequence[str]) -> Selection | Non
     return Selection(frozenset(chosen) if patterns else None, frozenset(wanted) if wanted else None)
 
 
-def place_of(text: str) -> EventId:
-    """The id to resume after: an event id, or a time as ISO 8601 or in milliseconds since the epoch.
+def place_of(text: str) -> tuple[EventId, bool]:
+    """The id to resume after, and whether it stands for a time: ISO 8601 or milliseconds since the epoch.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is neither an event id nor a time.
     """
     try:
         if "T" in text or ":" in text:
@@ -81,11 +83,11 @@ def place_of(text: str) -> EventId:
         elif text.isascii() and text.isdigit() and len(text) < 20:
             at_ms = int(text)
         else:
-            return EventId.parse(text)
+            return EventId.parse(text), False
     except ValueError:
         expected = "an event id such as 1763900000000-0, an ISO 8601 time or milliseconds since the epoch"
         raise ValueError(f"expected {expected}, found {text[:40]!r}") from None
-    return EventId(max(0, at_ms - 1), 10**9)
+    return EventId(max(0, at_ms - 1), 10**9), True
 
 
 class Follower:
@@ -114,6 +116,7 @@ class Follower:
         self._cursor = log.end
         self._beginning: AsyncGenerator[Portion, None] | None = self._begin()
         self._cut_off = False
+        self._newest_sent: EventId | None = None
 
     @property
     def behind(self) -> int:
@@ -134,8 +137,9 @@ class Follower:
                 portion, self._cursor = log.read(self._cursor, self._wish.selection)
             except FellBehindError as gap:
                 self._cut_off = True
-                return self._gap(gap.lost, None, gap.resume_after)
+                return self._gap(gap.lost, self._newest_sent, gap.resume_after)
             if portion.entries:
+                self._newest_sent = portion.entries[-1].id
                 return portion
         raise StopAsyncIteration
 
@@ -143,14 +147,15 @@ class Follower:
         """What comes before that which happens from now on."""
         log, wish = self._log, self._wish
         now, self._cursor = log.newest_id, log.end  # before the snapshot is made: nothing falls between
-        place = now if wish.after is None else wish.after
-        after = None if wish.after is None else await log.locate(wish.after)
+        place = now if wish.after is None else min(wish.after, now) if wish.by_time else wish.after
+        if wish.after is None or wish.by_time:
+            after = wish.after and min(wish.after, now)
+        else:
+            after = await log.locate(wish.after)
         yield _single(TelemetryTick.now(), place)
         if wish.snapshot:
             yield Portion([make_entry(place, SNAPSHOT_TYPE, await self._snapshot())])
-        if wish.lost_place:
-            yield self._gap(None, None, place)
-        if wish.after is not None and after is None:
+        if wish.lost_place or (wish.after is not None and after is None):
             yield self._gap(None, None, now)
         elif after is not None:
             async for portion in self._missed(after):

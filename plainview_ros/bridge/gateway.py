@@ -89,11 +89,11 @@ class Gateway(Protocol):
         self,
         loop: asyncio.AbstractEventLoop,
         on_message: Callable[[Received], object],
-        on_loss: Callable[[], object] = lambda: None,
+        on_loss: Callable[[int], object] = lambda _count: None,
     ) -> None:
         """From now on call ``on_message`` in the loop with every message, first with those that came before.
 
-        Before a message that follows on transitions which were lost on the way ``on_loss`` is called.
+        Before a message that follows on transitions which were lost on the way ``on_loss`` is called with their number.
         """
 
     def now_s(self) -> float:

@@ -32,29 +32,26 @@ class Lane(Generic[T]):
         name: str,
         deliver: Callable[[T], object],
         limit: float,
-        on_loss: Callable[[], object] = lambda: None,
+        on_loss: Callable[[int], object] = lambda _count: None,
     ) -> None:
         self._mailbox = mailbox
         self._limit = limit
-        self._on_loss = on_loss
-        self._told = 0
         self.name = name
         self.deliver = deliver
+        self.on_loss = on_loss
         self.waiting: deque[tuple[float, T]] = deque()
         self.lost = 0
-
-    def tell_loss(self) -> None:
-        """Working side: call ``on_loss`` if values were lost since the last time."""
-        if self.lost != self._told:
-            self._told = self.lost
-            self._on_loss()
+        self.lost_before = 0
+        """Of the lost ones, those directly before the oldest that waits."""
 
     def put(self, value: T) -> None:
         """Putting side, any thread: have the value delivered; :meth:`Mailbox.ring` after the last of a batch."""
         with self._mailbox.lock:
             if len(self.waiting) == self._limit:
                 self.waiting.popleft()  # the value takes over its turn
-                self.lost += self._limit > 1
+                if self._limit > 1:
+                    self.lost += 1
+                    self.lost_before += 1
             else:
                 self._mailbox.turns.append(self)
             self.waiting.append((monotonic(), value))
@@ -80,9 +77,12 @@ class Mailbox:
         """Of the lanes, one for each value that waits."""
 
     def lane(
-        self, name: str, deliver: Callable[[T], object], limit: int, on_loss: Callable[[], object] = lambda: None
+        self, name: str, deliver: Callable[[T], object], limit: int, on_loss: Callable[[int], object] = lambda _count: None
     ) -> Lane[T]:
-        """A new lane: on the working side ``deliver`` is called with each value, before it ``on_loss`` if some were lost."""
+        """A new lane: on the working side ``deliver`` is called with each value.
+
+        Before one that follows on some that were lost ``on_loss`` is called with their number.
+        """
         lane = Lane(self, name, deliver, limit, on_loss)
         self.lanes.append(lane)
         return lane
@@ -116,9 +116,11 @@ class Mailbox:
             with self.lock:
                 lane = self.turns.popleft()
                 put_s, value = lane.waiting.popleft()
+                lost, lane.lost_before = lane.lost_before, 0
             lags.append(monotonic() - put_s)
             try:
-                lane.tell_loss()
+                if lost:
+                    lane.on_loss(lost)
                 lane.deliver(value)
             except Exception:
                 logger.exception("defect in work handed over from the other thread")

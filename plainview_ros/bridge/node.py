@@ -115,7 +115,7 @@ class BridgeNode(ModuleNode):
         self.settings = Settings(**{field.name: self.setting(field.name) for field in fields(Settings)})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_message: Callable[[Received], object] = lambda _: None
-        self._on_loss: Callable[[], object] = lambda: None
+        self._on_loss: Callable[[int], object] = lambda _count: None
         self._callback_seconds = Histogram(
             "plainview_ros_callback_seconds",
             "Taking and converting one message",
@@ -139,7 +139,7 @@ class BridgeNode(ModuleNode):
             self._lanes[topic] = self._to_loop.lane(topic, self._deliver, TRANSITIONS, self._tell_loss)
         self._telemetry: Lane[Callable[[], object]] = self._to_loop.lane("telemetry", _do, OTHERS)
         self._drain = Drain(
-            self.context, self._guarded, self._to_loop.ring, lambda topic: self._callback_seconds.labels(topic).observe
+            self.context, self._guarded, lambda topic: self._callback_seconds.labels(topic).observe
         )
         self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
         self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, Frame.of, self._to_loop.put)
@@ -255,7 +255,7 @@ class BridgeNode(ModuleNode):
         self,
         loop: asyncio.AbstractEventLoop,
         on_message: Callable[[Received], object],
-        on_loss: Callable[[], object] = lambda: None,
+        on_loss: Callable[[int], object] = lambda _count: None,
     ) -> None:
         self._on_message, self._on_loss = on_message, on_loss
         self._loop = loop
@@ -313,8 +313,8 @@ class BridgeNode(ModuleNode):
     def _deliver(self, received: Received) -> None:
         self._on_message(received)
 
-    def _tell_loss(self) -> None:
-        self._on_loss()
+    def _tell_loss(self, count: int) -> None:
+        self._on_loss(count)
 
     def _ask_ros(self, work: Callable[[], object]) -> None:
         with suppress(InvalidHandle):  # the node has ended

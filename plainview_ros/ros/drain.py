@@ -74,7 +74,6 @@ class Drain:
     Args:
         context: of the node.
         guard: keeps a callback that fails from ending the thread (``ModuleNode``).
-        on_batch: called on the thread when everything that was ready has been taken.
         timer: for a topic, what is told how long each of its messages took [s].
     """
 
@@ -82,13 +81,11 @@ class Drain:
         self,
         context: Context,
         guard: Callable[[str, Callable[[], object]], Callable[[], None]],
-        on_batch: Callable[[], object],
         timer: Callable[[str], Callable[[float], object]],
     ) -> None:
         self.group = _TakenElsewhere()
         self._context = context
         self._guard = guard
-        self._on_batch = on_batch
         self._timer = timer
         self._subscriptions: list[tuple[Any, Callable[[], None]]] = []
         self._thread: Thread | None = None
@@ -141,8 +138,5 @@ class Drain:
                 wait_set.add_guard_condition(self._wake.handle)
                 wait_set.wait(TURN_NS)
                 self._turned_s = monotonic()
-                ready = wait_set.get_ready_entities("subscription")
-                for pointer in ready:
+                for pointer in wait_set.get_ready_entities("subscription"):
                     take[pointer]()
-                if ready:
-                    self._on_batch()

@@ -79,7 +79,7 @@ class FakeGateway:
         self,
         loop: asyncio.AbstractEventLoop,
         on_message: Callable[[Received], object],
-        on_loss: Callable[[], object] = lambda: None,
+        on_loss: Callable[[int], object] = lambda _count: None,
     ) -> None:
         self.loop = loop
         self.on_message = on_message

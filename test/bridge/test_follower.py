@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge_messages import said
+from bridge_messages import said, said_in_passing
 from plainview_ros.bridge.event_log import Entry, EventId, EventLog, Portion, Selection, make_entry
 from plainview_ros.bridge.follower import PAGE_ENTRIES, Follower, Wish, place_of, selection_of
 from ros_graph import DEADLINE_S
@@ -159,7 +159,7 @@ def test_slow_client_that_fell_out_of_memory_is_told_what_and_cut_off() -> None:
             log.publish(said("x", n=n))
         (gap,) = (await anext(stream)).entries
         assert gap.data["lost"] == 2
-        assert gap.id == archive.entries[1].id
+        assert (gap.id, gap.data["missingAfter"]) == (archive.entries[1].id, None)
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
         resumed = following(log, Wish(after=gap.id))
@@ -196,6 +196,29 @@ def test_client_whose_place_nobody_knows_is_told_and_goes_on_from_now(wish: Wish
         (gap,) = await until_caught_up(following(log, wish, archive), log)
         assert gap.data["lost"] is None
         assert gap.id == archive.entries[2].id
+
+    run(scenario)
+
+
+def test_time_after_which_nothing_happened_yet_is_no_gap() -> None:
+    async def scenario() -> None:
+        log, _ = filled(3, 10)
+        wish = Wish(after=EventId(log.newest_id.ms + 3_600_000, 0), by_time=True)
+        assert await until_caught_up(following(log, wish), log) == []
+        assert (await anext(following(log, wish))).entries[0].id == log.newest_id
+
+    run(scenario)
+
+
+def test_last_tick_before_a_restart_is_no_gap_and_ids_go_on_from_it() -> None:
+    async def scenario() -> None:
+        before, archive = filled(3, 10)
+        for _ in range(500):
+            before.publish(said_in_passing("tick"))
+        log = EventLog(10, 1_000_000, now_s=lambda: before.newest_id.ms / 1000 + 5)
+        log.restore(archive.entries[0].id, archive.entries[1:])
+        assert log.newest_id > before.newest_id
+        assert await until_caught_up(following(log, Wish(after=before.newest_id)), log) == []
 
     run(scenario)
 
@@ -239,7 +262,9 @@ def test_types_are_chosen_by_name_or_wildcard() -> None:
     ],
 )
 def test_place_is_an_id_or_a_time(text: str, before: EventId, first: EventId) -> None:
-    assert before <= place_of(text) < first
+    place, by_time = place_of(text)
+    assert before <= place < first
+    assert by_time == ("-3" not in text)
 
 
 @pytest.mark.parametrize("text", ["yesterday", "12:00 o'clock", "9" * 30, "\u0661", "2025-99-01T00:00:00Z"])

@@ -41,12 +41,13 @@ async def wish_of(
     except ValueError:
         # It is of something else: a browser that were refused for it would never connect again.
         return Wish(None, lost_place=True, selection=selection, snapshot=snapshot)
+    by_time = False
     if after is None and since:
         try:
-            after = place_of(since)
+            after, by_time = place_of(since)
         except ValueError as error:
             raise BridgeError(422, "invalid_request", f"since: {error}") from None
-    return Wish(after, selection=selection, snapshot=snapshot)
+    return Wish(after, by_time=by_time, selection=selection, snapshot=snapshot)
 
 
 WishDep = Annotated[Wish, Depends(wish_of)]

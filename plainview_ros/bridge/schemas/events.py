@@ -82,7 +82,7 @@ class StreamGap(Event):
     type: Literal["stream.gap"] = "stream.gap"
     lost: int | None = Field(description="null: nobody can know how many")
     missing_after: str | None = Field(description="id of the last event before those; null: not known")
-    missing_until: str = Field(description="id of the last of those, and of this frame")
+    missing_until: str | None = Field(description="id of the last of those; null: they never had one")
     at: Moment
 
 
