@@ -29,6 +29,7 @@ from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.schemas.events import MissionStarted
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store import database as database_module
+from plainview_ros.bridge.store import database_thread
 from plainview_ros.bridge.store import event_store as store_module
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.errors import DatabaseError
@@ -395,6 +396,68 @@ def test_client_from_before_the_beginning_is_told_of_the_gap_and_gets_all_there_
     run(scenario())
 
 
+def test_hundreds_that_come_back_at_once_all_get_their_page_while_events_are_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "TURN_S", DEADLINE_S)
+
+    async def scenario() -> None:
+        log = new_log()
+        async with storing(place, log) as store:
+            entries = [make_entry(EventId(10 + n, 0), "x", b'{"type":"x"}') for n in range(520)]
+            with closing(Database(place.url)) as database:
+                database.resume(Kept(EventId(9, 0), []))
+                database.write(entries)
+            assert await store.page(entries[0].id, 500) == entries[1:501]  # opens it
+            began_s = time.monotonic()
+            assert await store.page(entries[1].id, 500) == entries[2:502]
+            # Together they take some times as long as one of them may.
+            monkeypatch.setattr(store_module, "PAGE_S", 50 * (time.monotonic() - began_s))
+            asked = [asyncio.create_task(store.page(entries[n % 20].id, 500)) for n in range(300)]
+            n = 0
+            while not all(question.done() for question in asked):
+                log.publish(said("x", n=(n := n + 1)))
+                await until(lambda: store.written == n)
+            assert n >= 3, "written while they were read"
+            for first, question in enumerate(asked):
+                assert question.result() == entries[first % 20 + 1 :][:500]
+
+    run(scenario())
+
+
+def test_neither_reading_nor_writing_waits_for_the_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        log = new_log()
+        released, busy = threading.Event(), threading.Event()
+
+        def hang(*_: object) -> list[Entry]:
+            busy.set()
+            released.wait(DEADLINE_S)
+            return []
+
+        async with storing(place, log) as store:
+            first = (await say(log, store, range(5)))[0].id
+            with monkeypatch.context() as patch:
+                patch.setattr(Database, "page", hang)
+                question = asyncio.create_task(store.page(first, 10))
+                await until(busy.is_set)
+                await say(log, store, range(5, 7))
+                assert not released.is_set()
+                assert not question.done()
+                released.set()
+                await question
+            released.clear(), busy.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(Database, "write", hang)
+                log.publish(said("x", n=7))
+                await until(busy.is_set)
+                assert numbers_of(await store.page(first, 10)) == [1, 2, 3, 4, 5, 6]
+                assert store.behind == 1
+                released.set()
+
+    run(scenario())
+
+
 # -- away --------------------------------------------------------------------------------------------------------------
 
 
@@ -441,8 +504,9 @@ def test_what_memory_lost_while_the_database_was_away_is_counted_and_no_page_hid
 
 
 def test_database_that_does_not_answer_holds_nobody_up(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ASK_AT_START_S", "PAGE_S", "END_S", "SLOW_S", "CLOSE_S"):
+    for name in ("ASK_AT_START_S", "PAGE_S", "END_S", "SLOW_S"):
         monkeypatch.setattr(store_module, name, 0.1)
+    monkeypatch.setattr(database_thread, "CLOSE_S", 0.1)
 
     async def scenario() -> None:
         log = new_log()

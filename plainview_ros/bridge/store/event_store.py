@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from plainview_ros.bridge.event_file import Kept
 from plainview_ros.bridge.event_log import Entry, EventId, EventLog, FellBehindError
+from plainview_ros.bridge.store.database_thread import DatabaseThread
 from plainview_ros.bridge.store.errors import DatabaseError
-from plainview_ros.bridge.store.own_thread import OwnThread
 from plainview_ros.bridge.within import within
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ BEGIN_AFTER_S = 0.3
 """First the server listens: importing and opening takes a quarter of a second of CPU."""
 ASK_AT_START_S = 1.0
 PAGE_S = 2.0
-"""A client waits so long for a page, then it is told of a gap."""
+TURN_S = 15.0
+"""A client waits so long for a page once it is its turn, and so long in all; then it is told of a gap."""
 END_S = 1.5
-CLOSE_S = 0.5
-"""How long writing what remains, and closing, may hold up the end."""
+"""How long writing what remains may hold up the end."""
 
 MAX_BATCH = 1000
 LINGER_S = 0.25
@@ -48,10 +48,11 @@ SQLITE = "sqlite:///"
 class EventStore:
     """Writes what the log says into the database, in order and once, and reads it from there (see ``History``).
 
-    A reader of the log like others, with a cursor; what takes time is done on a thread of its own, the rest belongs to
-    the asyncio side. Nothing waits for it: while the database is away events wait in the log's memory (and in the file
-    of :mod:`event_file`); those that memory has lost before it is back are missing in history, which tells so: a row
-    of type ``log.began`` stands where they would be, and no page reaches across it.
+    A reader of the log like others, with a cursor; what takes time is done on two threads of its own, one for writing
+    and one for reading, so that neither holds up the other; the rest belongs to the asyncio side. Nothing waits for it:
+    while the database is away events wait in the log's memory (and in the file of :mod:`event_file`); those that memory
+    has lost before it is back are missing in history, which tells so: a row of type ``log.began`` stands where they
+    would be, and no page reaches across it.
 
     Args:
         url: as SQLAlchemy writes it.
@@ -62,9 +63,11 @@ class EventStore:
     def __init__(self, url: str, log: EventLog, log_entries: int) -> None:
         self._url = url
         self._log = log
+        self._writer = DatabaseThread("event store", url)
+        self._reader = DatabaseThread("event pages", url)
+        self._turn = asyncio.Lock()
+        """Whose question is being read."""
         self._linger_s = min(LINGER_S, log_entries / BURST_HZ)
-        self._thread = OwnThread("event store")
-        self._database: Database | None = None
         self._ending = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._cursor = log.end.lossless
@@ -98,7 +101,7 @@ class EventStore:
         if self._is_new():
             return None
         try:
-            return await within(ASK_AT_START_S, self._call(lambda database: database.newest(max_entries)))
+            return await within(ASK_AT_START_S, self._writer.call(lambda database: database.newest(max_entries)))
         except DatabaseError as error:
             logger.warning("the database does not tell what was before: %s", error)
         except asyncio.TimeoutError:
@@ -126,9 +129,7 @@ class EventStore:
             await asyncio.gather(self._writing, return_exceptions=True)
         if self.behind:
             logger.warning("the database ends without the last %d events", self.behind)
-        with suppress(asyncio.TimeoutError):
-            await within(CLOSE_S, self._thread.call(self._close))
-        self._thread.end()
+        await asyncio.gather(self._writer.close(), self._reader.close())
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -143,10 +144,14 @@ class EventStore:
 
     async def _answer(self, question: Callable[[Database], T]) -> T | None:
         try:
-            return await within(PAGE_S, self._call(question))
+            return await within(TURN_S, self._in_turn(question))
         except (DatabaseError, asyncio.TimeoutError) as error:
-            logger.warning("a client was not told what it missed: %s", error or f"no answer in {PAGE_S:g} s")
+            logger.warning("a client was not told what it missed: %s", str(error) or "no answer in time")
             return None
+
+    async def _in_turn(self, question: Callable[[Database], T]) -> T:
+        async with self._turn:  # hundreds may come back at once: the last one's time does not run while others are read
+            return await within(PAGE_S, self._reader.call(question))
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -201,7 +206,7 @@ class EventStore:
         while True:
             slow = asyncio.get_running_loop().call_later(SLOW_S, self._miss, f"no answer for {SLOW_S:g} s")
             try:
-                result = await self._call(work)
+                result = await self._writer.call(work)
             except DatabaseError as error:
                 self._miss(str(error))
                 if self._ending.is_set():
@@ -235,23 +240,6 @@ class EventStore:
         """Not any longer when the end comes."""
         with suppress(asyncio.TimeoutError):
             await within(seconds, self._ending.wait())
-
-    async def _call(self, work: Callable[[Database], T]) -> T:
-        return await self._thread.call(lambda: work(self._open()))
-
-    # -- the store's thread --------------------------------------------------------------------------------------------
-
-    def _open(self) -> Database:
-        if self._database is None:
-            from plainview_ros.bridge.store.database import Database  # see __init__.py
-
-            self._database = Database(self._url)
-        return self._database
-
-    def _close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
 
 
 def _write(entries: Sequence[Entry], began: EventId | None, database: Database) -> None:
