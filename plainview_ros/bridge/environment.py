@@ -24,6 +24,9 @@ class Environment:
         """As ``PLAINVIEW_STATE_DIR``, ``POSTGRES_URL`` and ``REDIS_URL`` say.
 
         Without the first it is ``plainview`` in the XDG state directory; without the second a SQLite file in there.
+
+        Raises:
+            ValueError: one of them cannot be meant so; its value is not quoted, it may have a password in it.
         """
         state_dir = _state_dir(variables)
         return cls(
@@ -43,5 +46,7 @@ def _state_dir(variables: Mapping[str, str]) -> Path:
 
 def _postgres(url: str) -> str:
     """``postgres://`` and ``postgresql://`` as SQLAlchemy names the driver."""
-    _scheme, separator, rest = url.partition("://")
-    return f"postgresql+psycopg2://{rest}" if separator else url
+    scheme, separator, rest = url.partition("://")
+    if url and not (separator and scheme in ("postgres", "postgresql", "postgresql+psycopg2")):
+        raise ValueError("environment POSTGRES_URL: expected postgresql://user:password@host:5432/database")
+    return f"postgresql+psycopg2://{rest}" if url else ""

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 SINCE, ABOUT = ": since ", ": about "
 END = b"\n\n"
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux has another one after each start of the machine."""
+
 
 class Kept(NamedTuple):
     """What was found in the files of an earlier run."""
@@ -29,6 +32,10 @@ class Kept(NamedTuple):
     since: EventId
     """Every lossless event after this id is among the entries."""
     entries: list[Entry]
+
+    @property
+    def newest(self) -> EventId:
+        return self.entries[-1].id if self.entries else self.since
 
 
 class EventFile:
@@ -60,8 +67,15 @@ class EventFile:
             os.close(self._lock)
             raise OSError(f"{folder}: another bridge keeps its events there") from error
 
+    def is_doubtful(self) -> bool:
+        """Whether the machine was started anew since the last run: the end of what that wrote may be gone."""
+        boot = BOOT_ID.read_bytes() if BOOT_ID.exists() else b""
+        known = os.pread(self._lock, 100, 0)
+        os.pwrite(self._lock, boot, 0)
+        return known not in (b"", boot)
+
     def read(self) -> Kept | None:
-        """What an earlier run left; ``None`` when there is nothing (that can be read)."""
+        """What an earlier run left; ``None`` when there is nothing (that can be read). Raises ``OSError``."""
         since: EventId | None = None
         entries: list[Entry] = []
         for path in (self._older, self._newer):
@@ -81,8 +95,7 @@ class EventFile:
         text = self._newer.read_bytes()
         self._size = text.rfind(END) + len(END) if END in text else 0
         os.ftruncate(self._file, self._size)  # what a killed process had half written
-        self._newest = newest
-        self._append(self._since())
+        self.begin(newest)
 
     def write(self, entry: Entry) -> None:
         """Keep a new entry."""
@@ -150,7 +163,7 @@ def _read(path: Path) -> Iterator[EventId | Entry | None]:
 def _parse(path: Path, record: bytes) -> EventId | Entry | None:
     try:
         return _item(record.decode())
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         logger.warning("%s: passed over a record that cannot be read: %s", path, error)
         return None
 

@@ -78,7 +78,7 @@ def place_of(text: str) -> tuple[EventId, bool]:
         ValueError: it is neither an event id nor a time.
     """
     try:
-        if "T" in text or ":" in text:
+        if "T" in text or text.count("-") == 2:
             at_ms = int(parse_s(text.replace(" ", "+")) * 1000)  # an unencoded + of the offset arrives as a space
         elif text.isascii() and text.isdigit() and len(text) < 20:
             at_ms = int(text)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
+from operator import attrgetter
 
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_file import EventFile, Kept
@@ -37,6 +38,14 @@ class Keeping:
         """Where events are that the log no longer has."""
         return self.store
 
+    def abandon_file(self, why: str) -> None:
+        """Go on without the file."""
+        self.not_started = why
+        logger.error(why)
+        if self.file:
+            self.file.close()
+        self.file = None
+
     def trouble(self) -> str:
         """What is wrong with it; empty when nothing is."""
         troubles = (self.not_started, self.file.trouble if self.file else "", self.store.trouble if self.store else "")
@@ -54,25 +63,35 @@ async def kept(log: EventLog, environment: Environment, settings: Settings, rig:
         rig: name of the rig; with Redis, its bridges tell the same.
     """
     keeping = Keeping()
+    in_file: Kept | None = None
+    doubtful = True
+    url = environment.database_url
     if environment.state_dir is not None:
         try:
             keeping.file = EventFile(environment.state_dir, settings.ring_bytes)
         except OSError as error:
-            keeping.not_started = f"events end with this process: {error}"
-            logger.error(keeping.not_started)  # its traceback says no more
-    url = environment.database_url
-    # A SQLite file that is another bridge's is for that one alone, whose ids are not ours.
-    if url is not None and not (keeping.not_started and url.startswith(SQLITE)):
+            keeping.abandon_file(f"events end with this process: {error}")
+            if url is not None and url.startswith(SQLITE):
+                url = None  # it is in the same folder, and may be another bridge's, whose ids are not ours
+    if keeping.file:
+        try:
+            doubtful, in_file = keeping.file.is_doubtful(), keeping.file.read()
+            keeping.file.open(in_file.newest if in_file else log.newest_id)
+        except OSError as error:
+            keeping.abandon_file(f"events are not kept on disk: {error}")
+    if url is not None:
         keeping.store = EventStore(url, log, settings.ring_entries)
     try:
-        earlier = keeping.file.read() if keeping.file else None
-        if earlier is None and keeping.store:
-            earlier = await keeping.store.newest(max(settings.ring_entries, MAX_SOURCES))
+        earlier = in_file
+        if keeping.store and (in_file is None or doubtful):
+            stored = await keeping.store.newest(max(settings.ring_entries, MAX_SOURCES))
+            earlier = max(filter(None, (in_file, stored)), key=attrgetter("newest"), default=None)
         if earlier is not None:
             log.restore(*earlier)
             keeping.since_s = log.newest_id.ms / 1000
         if keeping.file:
-            keeping.file.open(log.newest_id)
+            if earlier is not in_file:
+                keeping.file.begin(log.newest_id)
             log.keep, log.keep_begin = keeping.file.write, keeping.file.begin
         if environment.redis_url is not None:
             keeping.mirror = RedisMirror.of(

@@ -77,7 +77,11 @@ class Mailbox:
         """Of the lanes, one for each value that waits."""
 
     def lane(
-        self, name: str, deliver: Callable[[T], object], limit: int, on_loss: Callable[[int], object] = lambda _count: None
+        self,
+        name: str,
+        deliver: Callable[[T], object],
+        limit: int,
+        on_loss: Callable[[int], object] = lambda _count: None,
     ) -> Lane[T]:
         """A new lane: on the working side ``deliver`` is called with each value.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -61,19 +61,17 @@ def install(app: FastAPI) -> None:
             error.headers = {"Allow": _allowed(error)}
         return answer(document(error.status_code, code, _why(request, error)), dict(error.headers or {}))
 
+    @app.exception_handler(WebSocketRequestValidationError)
     @app.exception_handler(RequestValidationError)
-    async def bad_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def bad_request(request: HTTPConnection, error: ValidationException) -> JSONResponse:
         fields = [{"field": _field(item), "message": _message(item, request)} for item in error.errors()]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
         return answer(document(422, "invalid_request", detail, errors=fields[:50]))
 
     @app.exception_handler(BridgeError)
-    async def bridge_error(request: HTTPConnection, error: BridgeError) -> JSONResponse:
+    async def bridge_error(_request: HTTPConnection, error: BridgeError) -> JSONResponse:
         headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-        problem = answer(document(error.status, error.code, error.detail), headers)
-        if isinstance(request, WebSocket):
-            await request.send_denial_response(problem)
-        return problem
+        return answer(document(error.status, error.code, error.detail), headers)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, _error: Exception) -> JSONResponse:
@@ -116,7 +114,7 @@ def _field(item: dict[str, Any]) -> str:
     return str(where) if item["type"] == "json_invalid" else ".".join(map(str, names)) or str(where)
 
 
-def _message(item: dict[str, Any], request: Request) -> str:
+def _message(item: dict[str, Any], request: HTTPConnection) -> str:
     """What was expected; of invalid JSON also where and why."""
     if item["type"] == "json_invalid":
         return f"not valid JSON at character {item['loc'][-1]}: {item['ctx']['error']}"

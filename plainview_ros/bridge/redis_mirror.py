@@ -34,6 +34,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from plainview_ros.bridge.event_log import Draft, Entry, EventId, EventLog
 from plainview_ros.bridge.lone_ids import BRIDGES, common_place, is_lone, next_lone_id
@@ -48,6 +49,8 @@ TURN_S = 0.2
 AWAY_TURNS = 5
 """Turns of the loop without an answer. They are counted, not timed: a bridge that was itself held up must not take
 that for Redis's silence."""
+UNREADABLE = "a REDIS_URL that is not of the form redis://host:6379"
+
 RETRY_S = 0.5
 START_S = 1.0
 """Starting waits for Redis so long; opening a client's stream too."""
@@ -397,9 +400,12 @@ class RedisMirror:
 
 
 def _told_safely(url: str) -> str:
-    """A URL without the password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    """Where a URL leads, without anything that may be a password."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port or 6379}" if parts.scheme and parts.hostname else UNREADABLE
+    except ValueError:
+        return UNREADABLE
 
 
 def _draft(entry: Entry) -> Draft:

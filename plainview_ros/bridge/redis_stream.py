@@ -6,6 +6,7 @@ The only module that knows Redis; importing it takes a tenth of a second, so it 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -157,7 +158,10 @@ def _entry(event_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
         return StreamEntry(place, None, fields[b"joined"].decode())
     try:
         event_type, asset, source = (fields[name].decode() for name in (b"type", b"asset", b"source"))
-        return StreamEntry(place, Draft(event_type, asset, fields[b"body"], source))
-    except (KeyError, UnicodeDecodeError) as error:
+        body = fields[b"body"]
+        if b"\n" in body or not isinstance(json.loads(body), dict):
+            raise ValueError("its body is not an object of JSON in one line")
+        return StreamEntry(place, Draft(event_type, asset, body, source))
+    except (KeyError, ValueError) as error:
         logger.warning("passed over entry %s of the Redis stream, which no bridge wrote: %r", place, error)
         return StreamEntry(place, None)

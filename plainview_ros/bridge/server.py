@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -19,6 +20,9 @@ stopped reading, whose bytes in flight would be waited for without end."""
 SWITCH_S = 0.0005
 """For how long another thread may keep the interpreter from the loop. Ten times as long is Python's default, which a
 client would see."""
+
+WEB_SOCKET_BYTES = 65_536
+"""Of one message of a client: none says anything that is listened to."""
 
 
 class Server(uvicorn.Server):
@@ -38,6 +42,11 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
 
+def _is_not_about_one_client(record: logging.LogRecord) -> bool:
+    """uvicorn tells of each web socket when it is asked for, opened and closed; of requests only where wanted."""
+    return record.levelno > logging.INFO or not ("WebSocket" in record.msg or record.msg.startswith("connection "))
+
+
 def serve(app: FastAPI, host: str, port: int) -> int:
     """Serve until SIGINT or SIGTERM; exit code, 0 when it ended because it was told to.
 
@@ -47,7 +56,16 @@ def serve(app: FastAPI, host: str, port: int) -> int:
     sys.setswitchinterval(SWITCH_S)
     # uvicorn repeats the signal once everything has ended: it must then not kill the process before ROS has shut down.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config = uvicorn.Config(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=GRACE_S)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        ws_per_message_deflate=False,  # costs CPU and memory for each client and message
+        ws_max_size=WEB_SOCKET_BYTES,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_is_not_about_one_client)
     with suppress(KeyboardInterrupt):
         Server(config).run()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is taking down

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.gateway import Gateway
 from plainview_ros.bridge.node import BridgeNode
 from plainview_ros.bridge.settings import listening_port
@@ -48,7 +49,7 @@ def serve_node() -> int:
     """
     node = BridgeNode()
     try:
-        port = listening_port(node.settings.port)
+        port, environment = listening_port(node.settings.port), Environment.of()
     except ValueError as error:
         raise NotStartedError(str(error)) from error
     with spinning(node) as gateway:
@@ -56,7 +57,7 @@ def serve_node() -> int:
         from plainview_ros.bridge.app import create_app
         from plainview_ros.bridge.server import serve
 
-        return serve(create_app(lambda: nullcontext(gateway)), node.settings.host, port)
+        return serve(create_app(lambda: nullcontext(gateway), environment), node.settings.host, port)
 
 
 def serve_process() -> int:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from plainview_ros.bridge import event_file
 from plainview_ros.bridge.event_file import EventFile
 from plainview_ros.bridge.event_log import Entry, EventId, make_entry
 
@@ -35,8 +36,7 @@ def write(folder: Path, numbers: range, max_bytes: int = 1_000_000) -> None:
     """One run of a bridge that continues what is there."""
     with opened(folder, max_bytes) as file:
         kept = file.read()
-        newest = BEGIN if kept is None else kept.entries[-1].id if kept.entries else kept.since
-        file.open(newest)
+        file.open(BEGIN if kept is None else kept.newest)
         for number in numbers:
             file.write(entry(number))
 
@@ -114,6 +114,53 @@ def test_full_disk_is_told_and_what_was_missed_meanwhile_is_known(tmp_path: Path
     assert kept is not None
     assert kept.since == entry(1).id
     assert kept.entries == [entry(2)]
+
+
+def test_rotation_that_fails_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path, 4000) as file:
+        file.open(BEGIN)
+        file.write(entry(0, "x" * 1900))
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "open", failing)
+            file.write(entry(1, "x" * 1900))
+            assert "too many open files" in file.trouble
+        file.write(entry(2))
+        assert not file.trouble
+        kept = file.read()
+    assert kept is not None
+    assert (kept.since, kept.entries) == (entry(1).id, [entry(2)])
+
+
+def failing(*_: object) -> int:
+    raise OSError(24, "too many open files")
+
+
+def test_file_that_was_deleted_under_way_is_begun_anew(tmp_path: Path) -> None:
+    with opened(tmp_path, 4000) as file:
+        file.open(BEGIN)
+        (tmp_path / "events.sse").unlink()
+        written = [entry(number, "x" * 500) for number in range(6)]
+        for each in written:
+            file.write(each)
+        kept = file.read()
+    assert not file.trouble
+    assert kept is not None
+    assert kept.entries
+    assert kept.entries == written[-len(kept.entries) :]
+
+
+def test_end_of_the_file_is_doubtful_only_after_the_machine_was_started_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = tmp_path / "boot_id"
+    boot.write_text("first\n")
+    monkeypatch.setattr(event_file, "BOOT_ID", boot)
+    doubts = []
+    for boot_id in ("first\n", "first\n", "other\n", "other\n"):
+        boot.write_text(boot_id)
+        with opened(tmp_path) as file:
+            doubts.append(file.is_doubtful())
+    assert doubts == [False, False, True, False]
 
 
 def test_second_bridge_in_the_same_folder_is_refused_by_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Header, Query, WebSocket
 from fastapi.requests import HTTPConnection
@@ -78,6 +79,10 @@ async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
 @router.websocket("/ws")
 async def events_by_web_socket(socket: WebSocket, bridge: BridgeDep, follower: FollowerDep) -> None:
     """The same as /events; each event is one text message, the JSON of `data:` with the `id` in it."""
+    origin = socket.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
+        # A browser lets any page open a web socket anywhere, and only says which page it is.
+        raise BridgeError(403, "foreign_origin", f"pages of {origin[:100]!r} may not follow the events of this bridge")
     await converse(socket, follower, bridge.event_seats)
 
 
@@ -99,3 +104,8 @@ def declare(openapi: dict[str, Any]) -> None:
         "description": "\n".join(table),
         "content": {EventStream.media_type: {"schema": schema, "examples": frames}},
     }
+
+
+@router.get("/ws", include_in_schema=False)
+async def no_web_socket() -> None:
+    raise BridgeError(426, "upgrade_required", "/ws is for web sockets; /events tells the same by HTTP")
