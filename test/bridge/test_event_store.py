@@ -446,7 +446,8 @@ def test_neither_reading_nor_writing_waits_for_the_other(place: Place, monkeypat
                 assert not question.done()
                 released.set()
                 await question
-            released.clear(), busy.clear()
+            released.clear()
+            busy.clear()
             with monkeypatch.context() as patch:
                 patch.setattr(Database, "write", hang)
                 log.publish(said("x", n=7))
