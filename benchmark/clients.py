@@ -21,8 +21,8 @@ class Client:
     """
 
     __slots__ = (
-        *("duplicates", "expected", "gaps_told", "is_measured", "is_open", "last_id", "late", "missing", "refused"),
-        *("rest", "socket"),
+        *("disorders", "duplicates", "expected", "gaps_told", "is_measured", "is_open", "last_id", "late", "missing"),
+        *("newest", "refused", "rest", "socket"),
     )
 
     def __init__(self) -> None:
@@ -40,6 +40,10 @@ class Client:
         self.late = 0
         """Events that came after a newer one."""
         self.duplicates = 0
+        self.newest: tuple[int, ...] = ()
+        """The numbers in the id of the last event."""
+        self.disorders = 0
+        """So often what came had ids that did not grow, also after it connected again."""
         self.gaps_told = 0
         self.is_measured = True
         """Whether its latencies count."""
@@ -56,6 +60,9 @@ class Client:
         self.gaps_told += piece.gaps
         if not piece.stamps:
             return 0
+        if piece.ids:
+            self.disorders += not piece.is_growing or piece.ids[0] <= self.newest
+            self.newest = piece.ids[-1]
         if piece.is_run and piece.stamps[0][0] == self.expected:
             self.expected += len(piece.stamps)
             return len(piece.stamps)

@@ -12,6 +12,7 @@ from time import monotonic_ns
 
 _STAMP = re.compile(rb"@seq=(\d+);t=(\d+)@")
 _FRAME = re.compile(rb"(?:id: ([^\s]+)\n)?event: ([\w.]+)\ndata: ([^\n]*)\n\n")
+_NUMBER = re.compile(rb"\d+")
 
 
 def stamp_text(number: int) -> str:
@@ -39,6 +40,10 @@ class Piece:
     """Number and time of publishing [ns] of each stamped event, in order."""
     is_run: bool
     """Whether the numbers follow each other without a hole."""
+    ids: tuple[tuple[int, ...], ...]
+    """The numbers in the ``id:`` of the first and of the last stamped event that had one, else empty."""
+    is_growing: bool
+    """Whether each id of a stamped event is above the one before."""
     last_id: str
     """``id:`` of the last whole frame that had one, else empty."""
     gaps: int
@@ -54,6 +59,7 @@ def read_piece(data: bytes) -> Piece:
     are passed over like comments are.
     """
     stamps: list[tuple[int, int]] = []
+    ids: list[tuple[int, ...]] = []
     last_id, gaps = b"", 0
     for frame in _FRAME.finditer(data):
         last_id = frame[1] or last_id
@@ -61,5 +67,9 @@ def read_piece(data: bytes) -> Piece:
             gaps += 1
         elif found := _STAMP.search(frame[3]):
             stamps.append((int(found[1]), int(found[2])))
+            if frame[1]:
+                ids.append(tuple(map(int, _NUMBER.findall(frame[1]))))
     is_run = all(after[0] == before[0] + 1 for before, after in pairwise(stamps))
-    return Piece(tuple(stamps), is_run, last_id.decode(), gaps, data[data.rfind(b"\n\n") + 2 :].lstrip(b"\r\n"))
+    is_growing = all(after > before for before, after in pairwise(ids))
+    rest = data[data.rfind(b"\n\n") + 2 :].lstrip(b"\r\n")
+    return Piece(tuple(stamps), is_run, (*ids[:1], *ids[-1:]), is_growing, last_id.decode(), gaps, rest)

@@ -1,7 +1,7 @@
 """Ten minutes with clients that stall, come and go, and a bridge that is killed: each client gets every event once.
 
 Clients keep the last ``id:`` and send it as ``Last-Event-ID`` when they connect again. Exit code 1 when an event was
-lost or repeated for any of them.
+lost, repeated or out of order for any of them, or when one was told of a gap.
 """
 
 from __future__ import annotations
@@ -63,19 +63,22 @@ class Verdict:
     repeated: int
     late: int
     """Came after a newer one."""
+    disorders: int
+    """So often ids did not grow."""
     gaps_told: int
     worst: list[str]
-    """Clients that lost something, or got it twice."""
+    """Clients for whom something was wrong."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether every client got every event once."""
-        return self.lost == self.repeated == 0
+        """Whether every client got every event once and in order, with ids that grow, and was told of no gap."""
+        return not any((self.lost, self.repeated, self.late, self.disorders, self.gaps_told))
 
     def __str__(self) -> str:
-        said = "every event exactly once to every client" if self.is_exact else "EVENTS WERE LOST OR REPEATED"
+        said = "every event once and in order to every client" if self.is_exact else "NOT EVERY EVENT ONCE AND IN ORDER"
         counts = f"{self.wanted:,} wanted, {self.lost} lost, {self.repeated} repeated, {self.late} out of order"
-        return "\n".join((f"{said}: {counts}, {self.gaps_told} gaps told", *self.worst))
+        told = f"{self.disorders} times ids did not grow, {self.gaps_told} gaps told"
+        return "\n".join((f"{said}: {counts}, {told}", *self.worst))
 
 
 class Soak:
@@ -231,16 +234,26 @@ class Soak:
 
     def _verdict(self) -> Verdict:
         plan, clients = self._plan, self._clients.all
-        wrong = [client for client in clients if client.received != plan.events or client.duplicates]
+        wrong = [
+            client
+            for client in clients
+            if client.received != plan.events
+            or client.duplicates
+            or client.late
+            or client.disorders
+            or client.gaps_told
+        ]
         return Verdict(
             wanted=plan.events * len(clients),
             lost=sum(plan.events - client.received for client in clients),
             repeated=sum(client.duplicates for client in clients),
             late=sum(client.late for client in clients),
+            disorders=sum(client.disorders for client in clients),
             gaps_told=sum(client.gaps_told for client in clients),
             worst=[
-                f"client {clients.index(client)}: {client.received} received, {client.duplicates} repeated, missing "
-                f"{sorted(client.missing)[:5]} ... of {plan.events}, last id {client.last_id}"
+                f"client {clients.index(client)}: {client.received} received, {client.duplicates} repeated, "
+                f"{client.late} out of order, {client.disorders} times ids did not grow, {client.gaps_told} gaps told, "
+                f"missing {sorted(client.missing)[:5]} ... of {plan.events}, last id {client.last_id}"
                 for client in wrong[:10]
             ],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,13 @@ def test_clients_of_a_bridge_that_is_killed_get_every_message_once(bench: Bench)
     assert verdict.wanted == 4 * 200
 
 
-def test_verdict_tells_what_was_lost_and_what_came_twice() -> None:
-    lost, repeated = Verdict(10, 1, 0, 0, 0, ["client 0"]), Verdict(10, 0, 1, 0, 0, [])
-    assert not lost.is_exact
-    assert not repeated.is_exact
-    assert "client 0" in str(lost)
+@pytest.mark.parametrize("wrong", ["lost", "repeated", "late", "disorders", "gaps_told"])
+def test_verdict_fails_on_anything_but_every_event_once_and_in_order(wrong: str) -> None:
+    exact = Verdict(wanted=10, lost=0, repeated=0, late=0, disorders=0, gaps_told=0, worst=[])
+    assert exact.is_exact
+    failed = replace(exact, worst=["client 0"], **{wrong: 1})
+    assert not failed.is_exact
+    assert "client 0" in str(failed)
 
 
 def test_subscriber_on_a_drained_wait_set_gets_every_message(bench: Bench) -> None:
@@ -93,6 +96,16 @@ def test_client_counts_what_is_lost_late_and_repeated() -> None:
     assert client.missing == {2, 4}
     assert client.take(run(4, 5)) == 1
     assert (client.missing, client.duplicates, client.received, client.last_id) == ({2}, 1, 5, "1-5")
+
+
+def test_client_notes_ids_that_do_not_grow_within_a_piece_or_from_one_to_the_next() -> None:
+    client = Client()
+    client.take(read_piece(frame(0, "9-0") + frame(1, "9-2") + frame(2, "10-0")))
+    client.take(read_piece(frame(3, "11-0")))
+    assert client.disorders == 0
+    client.take(read_piece(frame(4, "11-0")))  # the next event under the same id
+    client.take(read_piece(frame(5, "12-1") + frame(6, "12-0")))
+    assert (client.disorders, client.late, client.duplicates) == (2, 0, 0)
 
 
 def test_percentiles_are_exact_to_ten_microseconds() -> None:
