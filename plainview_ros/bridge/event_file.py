@@ -58,7 +58,7 @@ class EventFile:
         self._max_bytes = max_bytes // 2
         self._file = -1
         self._size = 0
-        self._newest: EventId | None = None
+        self._newest = EventId(0, 0)
         self.trouble = ""
         self._lock = os.open(folder / "events.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -131,7 +131,7 @@ class EventFile:
         self.trouble = f"events are not kept on disk: {error}"
 
     def _since(self) -> bytes:
-        return f"{SINCE}{self._newest}".encode() + END
+        return f"{SINCE}{self._newest._replace(passing=0)}".encode() + END
 
     def _rotate(self) -> None:
         if self._newer.exists():  # else an earlier attempt came only as far as the next line
