@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import pytest
@@ -100,9 +100,14 @@ def alone(mirror: RedisMirror) -> bool:
 
 
 class Client:
-    """Follows bridges, and remembers what it was told."""
+    """Follows bridges, and remembers what it was told.
 
-    def __init__(self) -> None:
+    Args:
+        seed: of how long its visits last.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = Random(seed)
         self.numbers: list[int] = []
         self.ids: list[str] = []
         self.gaps = 0
@@ -111,21 +116,20 @@ class Client:
     async def follow(self, bridge: OneBridge, enough: Callable[[], bool] = lambda: False) -> None:
         """Go on at a bridge, until enough has come."""
         wish = Wish(after=self.after)
-        if True:
-            async for portion in Follower(bridge.log, wish, None, present_state):
-                for entry in portion.entries:
-                    self.after = entry.id
-                    if entry.type == "stream.gap":
-                        self.gaps += 1
-                    if entry.type == "told":
-                        self.numbers.append(entry.data["n"])
-                        self.ids.append(str(entry.id))
-                    if enough():
-                        return
+        async for portion in Follower(bridge.log, wish, None, present_state):
+            for entry in portion.entries:
+                self.after = entry.id
+                if entry.type == "stream.gap":
+                    self.gaps += 1
+                if entry.type == "told":
+                    self.numbers.append(entry.data["n"])
+                    self.ids.append(str(entry.id))
+                if enough():
+                    return
 
     async def visit(self, bridge: OneBridge) -> None:
         """Be connected to a bridge for a few events, or for a moment."""
-        count = len(self.numbers) + random.choice((0, 1, 20, 500))
+        count = len(self.numbers) + self._random.choice((0, 1, 20, 500))
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.follow(bridge, lambda: len(self.numbers) >= count), 0.05)
 
@@ -144,6 +148,8 @@ class Following:
 
 
 def test_bridges_that_hear_in_different_order_tell_the_same_in_the_same_order(redis: RedisServer) -> None:
+    random = Random(0)
+
     async def scenario() -> None:
         async with OneBridge(redis.url) as one, OneBridge(redis.url) as other:
             assert together(one.mirror)
@@ -164,10 +170,11 @@ def test_bridges_that_hear_in_different_order_tell_the_same_in_the_same_order(re
 
 
 def test_client_that_changes_the_bridge_gets_every_event_once_and_in_order(redis: RedisServer) -> None:
+    random = Random(0)
+
     async def scenario() -> None:
         async with OneBridge(redis.url) as one, OneBridge(redis.url) as other:
-            clients = [Client() for _ in range(10)]
-            clients[0].after = one.log.newest_id
+            clients = [Client(seed) for seed in range(10)]
 
             async def wander(client: Client) -> None:
                 client.after = one.log.newest_id
@@ -195,6 +202,7 @@ WAYS_BACK = ("empty", "with what it had", "with what it had some time before", "
 @pytest.mark.parametrize("way", WAYS_BACK)
 def test_redis_goes_away_and_comes_back(redis: RedisServer, way: str) -> None:
     """Clients that stay lose and repeat nothing; clients that change the bridge lose nothing; then all is as before."""
+    random = Random(0)
 
     async def scenario() -> None:
         async with OneBridge(redis.url) as one, OneBridge(redis.url) as other:
