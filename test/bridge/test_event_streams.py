@@ -7,20 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 import bridge_messages as make
 from bridge_process import LiveBridge
 from plainview_ros.msg import Alert, ValveActuation, ValveStates
 from plainview_ros.ros import qos, topics
-from ros_graph import Graph, Publisher
+from ros_graph import DEADLINE_S, Graph, Publisher
 from web import EventStream, WebSocketStream, eventually
-
-
-@pytest.fixture(scope="module")
-def shared_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    graph = Graph(tmp_path_factory.mktemp("streams"))
-    yield graph
-    graph.close()
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +22,6 @@ def live(shared_graph: Graph) -> Iterator[LiveBridge]:
     bridge = LiveBridge(shared_graph, max_event_streams=10, tick_s=0.5)
     yield bridge
     assert bridge.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def alerts(shared_graph: Graph) -> Publisher:
-    return shared_graph.publisher(Alert, topics.ALERTS, qos.EVENT)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +94,24 @@ def test_wrong_wishes_are_refused_by_name(live: LiveBridge) -> None:
         response = live.client.get(f"/events?{query}")
         assert (response.status_code, response.json()["error"]) == (422, "invalid_request")
         assert wrong in response.json()["detail"]
-    with pytest.raises(InvalidStatus) as refused:
-        live.web_socket(types="alarm.*")
-    assert refused.value.response.status_code == 422
-    assert b"alarm.*" in (refused.value.response.body or b"")
+
+
+def test_refusals_say_why_and_leave_no_traceback(live: LiveBridge) -> None:
+    assert live.client.head("/events").headers["content-type"].startswith("text/event-stream")
+    assert live.client.get("/ws").status_code == 426
+    for query, wrong in (("types=alarm.*", b"alarm.*"), ("snapshot=perhaps", b"snapshot"), ("since=x", b"since")):
+        with pytest.raises(InvalidStatus) as refused:
+            live.web_socket(**dict([query.split("=")]))
+        assert refused.value.response.status_code == 422
+        assert wrong in (refused.value.response.body or b"")
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://127.0.0.1:{live.port}/ws", origin="http://evil.test"):
+        pass
+    assert refused.value.response.status_code == 403
+    with connect(f"ws://127.0.0.1:{live.port}/ws", origin=f"http://127.0.0.1:{live.port}") as own_page:
+        assert "telemetry.tick" in own_page.recv(DEADLINE_S)
+        assert own_page.response is not None
+        assert "Sec-WebSocket-Extensions" not in own_page.response.headers
+    assert "Traceback" not in live.process.log()
 
 
 def test_event_sources_and_web_sockets_share_the_seats_and_free_them_at_once(live: LiveBridge) -> None:
