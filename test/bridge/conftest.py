@@ -8,7 +8,10 @@ import pytest
 
 from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
+from plainview_ros.msg import Alert
+from plainview_ros.ros import qos, topics
 from postgres import Postgres, postgres_server
+from ros_graph import Graph, Publisher
 
 
 @pytest.fixture
@@ -16,6 +19,20 @@ def fake(rig: Rig) -> Iterator[FakeBridge]:
     """The application around a gateway that the test plays."""
     with fake_bridge(rig) as bridge:
         yield bridge
+
+
+@pytest.fixture(scope="module")
+def shared_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    """One real ROS graph for all tests of a module that leave it as it was."""
+    graph = Graph(tmp_path_factory.mktemp("bridge"))
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope="module")
+def alerts(shared_graph: Graph) -> Publisher:
+    """What the bridge hears as alerts."""
+    return shared_graph.publisher(Alert, topics.ALERTS, qos.EVENT)
 
 
 @pytest.fixture(scope="session")

@@ -35,23 +35,11 @@ QUICK_EXIT_S = DEADLINE_S / 10
 
 
 @pytest.fixture(scope="module")
-def shared_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    graph = Graph(tmp_path_factory.mktemp("bridge"))
-    yield graph
-    graph.close()
-
-
-@pytest.fixture(scope="module")
 def live(shared_graph: Graph) -> Iterator[LiveBridge]:
     """One bridge for all tests that leave it as it was."""
     bridge = LiveBridge(shared_graph, command_timeout_s=1.0, stale_after_s=1.0, tick_s=0.5)
     yield bridge
     assert bridge.stop() == 0
-
-
-@pytest.fixture(scope="module")
-def alerts(shared_graph: Graph) -> Publisher:
-    return shared_graph.publisher(Alert, topics.ALERTS, qos.EVENT)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +154,7 @@ def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: L
     """v-101 moves and never ends, v-102 is busy, v-103 is accepted and nothing follows, or (to 0.25) accepted late."""
     goals: dict[str, Any] = {}
     never: Any = Future()
-    told_504, canceled = threading.Event(), threading.Event()
+    told_504, canceled, withdrawn = threading.Event(), threading.Event(), threading.Event()
 
     def accept(goal: ActuateValve.Goal) -> GoalResponse:
         if goal.target_position == 0.25:
@@ -176,6 +164,8 @@ def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: L
     def cancel(handle: Any) -> CancelResponse:
         if handle.request.target_position == 0.25:
             canceled.set()
+        elif handle.request.valve_id == "v-103":
+            withdrawn.set()
         return CancelResponse.ACCEPT
 
     async def execute(handle: Any) -> ActuateValve.Result:
@@ -207,6 +197,7 @@ def test_stroke_is_answered_as_soon_as_it_moves_or_is_refused_or_is_late(live: L
     assert response.json()["detail"] == "v-102 is under way"
     response = actuate(live, "v-103")
     assert (response.status_code, response.json()["error"]) == (504, "ros_timeout")
+    assert withdrawn.wait(DEADLINE_S), "a stroke that has not begun when its client is told 504 must not begin"
     response = actuate(live, "v-103", 0.25)
     assert response.status_code == 504
     told_504.set()
