@@ -117,7 +117,8 @@ class Gateway(Protocol):
     async def on_ros_side(self, work: Callable[[RosNode], T]) -> T:
         """Result of ``work(node)``, run on the ROS executor's thread, where alone rclpy may be touched.
 
-        Raises ``errors.BridgeError`` (``ros_timeout``) when the executor does not get to it.
+        Raises ``errors.BridgeError``: ``ros_timeout`` when the executor does not get to it, ``ros_unavailable`` at once
+        when it has ended or the node is not active.
         """
 
 

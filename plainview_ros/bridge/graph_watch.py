@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,8 @@ from plainview_ros.bridge.gateway import Gateway, Received
 from plainview_ros.bridge.graph import Difference, NodeBook, NodeView
 from plainview_ros.bridge.schemas.events import Ros2NodeDiscovered, Ros2NodeOffline
 from plainview_ros.ros import topics
+
+logger = logging.getLogger(__name__)
 
 PERIOD_S = 1.0
 """rclpy does not hand out the graph's change events, so it has to be looked at."""
@@ -30,9 +33,10 @@ class GraphWatch:
         while True:
             try:
                 seen = await self._gateway.on_ros_side(lambda node: node.graph_nodes())
-            except BridgeError:
-                continue
-            self._announce(self.book.look(seen, self._gateway.now_s(), monotonic()))
+            except BridgeError as error:
+                logger.debug("not looked: %s", error)
+            else:
+                self._announce(self.book.look(seen, self._gateway.now_s(), monotonic()))
             await asyncio.sleep(PERIOD_S)
 
     def take(self, received: Received, _live: bool) -> None:

@@ -28,6 +28,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from plainview_ros.action import ActuateValve
 from plainview_ros.bridge.admission import check_names, check_transition
 from plainview_ros.bridge.commands import answered, refusal
+from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.gateway import Frame, Plain, Received, RosNode
 from plainview_ros.bridge.mailbox import Lane, Mailbox
 from plainview_ros.bridge.settings import Settings
@@ -138,9 +139,7 @@ class BridgeNode(ModuleNode):
         for topic in EVENTS:
             self._lanes[topic] = self._to_loop.lane(topic, self._deliver, TRANSITIONS, self._tell_loss)
         self._telemetry: Lane[Callable[[], object]] = self._to_loop.lane("telemetry", _do, OTHERS)
-        self._drain = Drain(
-            self.context, self._guarded, lambda topic: self._callback_seconds.labels(topic).observe
-        )
+        self._drain = Drain(self.context, self._guarded, lambda topic: self._callback_seconds.labels(topic).observe)
         self._to_ros: Callable[[Callable[[], object]], None] = lambda _: None
         self._images: ImageFeed[Frame] = ImageFeed(self, self._guarded, Frame.of, self._to_loop.put)
         self._dynamic = DynamicTopics(self, TELEMETRY_RATE_HZ, self._guarded)
@@ -223,8 +222,7 @@ class BridgeNode(ModuleNode):
         def tell(name: str, detail: str, _result: Any) -> None:
             self._settle(answer, None if name in {"under_way", "none"} else refusal(name, detail))
 
-        # Once its client was told 504 a valve must not begin to move.
-        self._actuate.send(goal, goal_id, tell, is_wanted=lambda: not answer.cancelled())
+        self._actuate.send(goal, goal_id, tell)
 
     def _send_resolve(self, request: ResolveLeak.Request, answer: asyncio.Future[Plain]) -> None:
         def tell(name: str, detail: str, response: Any) -> None:
@@ -282,7 +280,11 @@ class BridgeNode(ModuleNode):
             valve_id=valve_id, target_position=target_position, requested_by=requested_by, reason=reason
         )
         goal_id = uuid.uuid4()
-        await self._asked("ValveOps", lambda answer: self._send_stroke(goal, goal_id, answer))
+        try:
+            await self._asked("ValveOps", lambda answer: self._send_stroke(goal, goal_id, answer))
+        except BaseException:  # once its client was told 504 a valve must not begin to move
+            self._ask_ros(lambda: self._actuate.withdraw(goal_id))
+            raise
         return goal_id
 
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
@@ -292,7 +294,11 @@ class BridgeNode(ModuleNode):
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         tap = ImageTap(topic, on_frame)
         self._ask_ros(lambda: self._images.listen(tap))
-        return lambda: self._ask_ros(lambda: self._images.unlisten(tap))
+
+        def stop() -> None:
+            self._ask_ros(lambda: self._images.unlisten(tap))
+
+        return stop
 
     async def on_ros_side(self, work: Callable[[RosNode], T]) -> T:
         return await self._asked("the ROS executor", lambda answer: self._settle(answer, work(self)))
@@ -307,7 +313,8 @@ class BridgeNode(ModuleNode):
             except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to who asked
                 self._settle(answer, error)
 
-        self._ask_ros(do)
+        if not self._ask_ros(do):
+            raise BridgeError(503, "ros_unavailable", "the bridge's own ROS side is inactive or has ended")
         return await answered(answer, self.settings.command_timeout_s, who)
 
     def _deliver(self, received: Received) -> None:
@@ -316,9 +323,15 @@ class BridgeNode(ModuleNode):
     def _tell_loss(self, count: int) -> None:
         self._on_loss(count)
 
-    def _ask_ros(self, work: Callable[[], object]) -> None:
-        with suppress(InvalidHandle):  # the node has ended
+    def _ask_ros(self, work: Callable[[], object]) -> bool:
+        """Whether the ROS side will come to it."""
+        if not self.is_active or self.ended.done():
+            return False
+        try:
             self._to_ros(work)
+        except InvalidHandle:  # the node is being destroyed
+            return False
+        return True
 
 
 def main() -> int:

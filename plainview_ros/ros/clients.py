@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
 from rclpy.task import Future
 
 from plainview_ros.ros.conversions import to_uuid_msg
@@ -36,31 +37,43 @@ class GoalClient:
     def __init__(self, node: ModuleNode, action_type: Any, name: str) -> None:
         self._name = name
         self._client = ActionClient(node, action_type, name)
+        self._wanted: dict[uuid.UUID, ClientGoalHandle | None] = {}
+        """Goals that have not ended; with a handle once accepted."""
         node.on_cleanup_do(self._client.destroy)
 
-    def send(self, goal: Any, goal_id: uuid.UUID, tell: Tell, is_wanted: Callable[[], bool]) -> None:
-        """Send a goal. If it is accepted only when nobody wants it any more, it is cancelled."""
+    def send(self, goal: Any, goal_id: uuid.UUID, tell: Tell) -> None:
+        """Send a goal."""
 
         def on_accepted(future: Future) -> None:
             handle = future.result()
             if not handle.accepted:
+                self._wanted.pop(goal_id, None)
                 tell("rejected", f"the server of {self._name} rejected the goal", None)
-            elif is_wanted():
+            elif goal_id in self._wanted:
+                self._wanted[goal_id] = handle
                 handle.get_result_async().add_done_callback(on_result)
             else:
                 handle.cancel_goal_async()
 
         def on_result(future: Future) -> None:
+            self._wanted.pop(goal_id, None)
             result = future.result().result
             tell(error_name(type(result), result.error_code), result.error_msg, result)
 
         if not self._client.server_is_ready():
             tell("absent", f"nobody serves {self._name}", None)
             return
+        self._wanted[goal_id] = None
         sent = self._client.send_goal_async(
             goal, feedback_callback=lambda _: tell("under_way", "", None), goal_uuid=to_uuid_msg(goal_id)
         )
         sent.add_done_callback(on_accepted)
+
+    def withdraw(self, goal_id: uuid.UUID) -> None:
+        """Cancel a goal, or have it cancelled as soon as it is accepted; nothing when it has ended."""
+        handle = self._wanted.pop(goal_id, None)
+        if handle is not None:
+            handle.cancel_goal_async()
 
 
 class CallClient:
