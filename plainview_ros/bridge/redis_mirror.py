@@ -92,7 +92,7 @@ class RedisMirror:
         self._now_s = now_s
         self._bridge = random.randrange(BRIDGES)  # noqa: S311  # tells bridges apart, no secret
         self._fresh = not restored
-        self._position = common_place(log.newest_id)
+        self._position = common_place(log.newest_id)._replace(passing=0)
         self._since: EventId | None = self._position if is_lone(log.newest_id) else None
         """Last place of the common order, when the log has left it."""
         self._alone = True
@@ -291,7 +291,8 @@ class RedisMirror:
                 self._begin(extent.oldest, oldest)
         elif oldest is not None and oldest <= self._position:
             gone, _ = self._log.remembered()
-            self._position = min(self._position, max(oldest, gone, self._before_overlap()))
+            known_from = EventId(gone.ms + 1, 0)  # what was read before may be forgotten, and would be told again
+            self._position = min(self._position, max(oldest, known_from, self._before_overlap()))
         elif emptied:  # what it had, its readers have, and offer what others may lack
             for entry in extent.oldest:
                 self._take(entry)

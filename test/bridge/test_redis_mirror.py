@@ -16,7 +16,7 @@ from plainview_ros.bridge.event_log import Entry, EventId, EventLog
 from plainview_ros.bridge.follower import Follower, Wish
 from plainview_ros.bridge.lone_ids import is_lone
 from plainview_ros.bridge.redis_mirror import RedisMirror
-from plainview_ros.bridge.schemas.events import Event
+from plainview_ros.bridge.schemas.events import Event, TelemetryTick
 from redis_server import RedisServer, redis_server
 from ros_graph import DEADLINE_S
 
@@ -384,6 +384,7 @@ def test_bridge_cut_off_while_the_stream_moved_on_cuts_its_clients_off_with_a_ga
             redis.kill()
             await one.until(alone)
             one.say(2)
+            one.log.publish(TelemetryTick.now())
             redis.start()
             stream = f"plainview:{{{RIG}}}:events"
             for n in range(300):  # of bridges that were quicker
@@ -392,6 +393,15 @@ def test_bridge_cut_off_while_the_stream_moved_on_cuts_its_clients_off_with_a_ga
             await one.until(together)
             assert (await client.end()).gaps == 1
             await one.has(range(210, 300))
+            redis.save()
+            redis.kill()
+            await one.until(alone)
+            redis.start()
+            await one.until(together)  # also with a log that begins at an id of its own
+            one.say(300)
+            await one.has((300,))
+            assert not is_lone(one.entries[-1].id)
+            assert len(one.numbers()) == len(set(one.numbers()))
 
     run(scenario)
 
