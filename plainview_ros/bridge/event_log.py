@@ -61,9 +61,12 @@ class EventId(NamedTuple):
         ms, dash, rest = text.partition("-")
         number, dot, passing = rest.partition(".")
         parts = (ms, number, passing) if dot else (ms, number)
-        if not dash or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        if not dash or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             raise ValueError(f"expected an event id such as 1763900000000-0, found {text[:40]!r}")
-        return cls(*map(int, parts))
+        event_id = cls(*map(int, parts))
+        if max(event_id) >= 1 << 63:
+            raise ValueError(f"an event id has numbers of 63 bits, found {text!r}")
+        return event_id
 
 
 @dataclass(frozen=True, slots=True)

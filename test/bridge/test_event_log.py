@@ -300,10 +300,25 @@ def test_nan_never_reaches_a_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "17", "17-", "-2", "a-b", "17-2-3", "1_7-2", "\u0661-2", "9" * 60 + "-0", "17-2\n", "17-2.", "17.2"]
+    "text",
+    [
+        "",
+        "17",
+        "17-",
+        "-2",
+        "a-b",
+        "17-2-3",
+        "1_7-2",
+        "\u0661-2",
+        "9" * 60 + "-0",
+        "17-2\n",
+        "17-2.",
+        "17.2",
+        "1-9999999999999999999",
+    ],
 )
 def test_foreign_id_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="expected an event id"):
+    with pytest.raises(ValueError, match="event id"):
         EventId.parse(text)
 
 

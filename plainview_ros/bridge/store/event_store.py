@@ -27,7 +27,7 @@ BEGIN_AFTER_S = 0.3
 """First the server listens: importing and opening takes a quarter of a second of CPU."""
 ASK_AT_START_S = 1.0
 PAGE_S = 2.0
-TURN_S = 15.0
+TURN_S = 30.0
 """A client waits so long for a page once it is its turn, and so long in all; then it is told of a gap."""
 END_S = 1.5
 """How long writing what remains may hold up the end."""
