@@ -18,7 +18,6 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainview_ros.bridge.context import Bridge
-from plainview_ros.bridge.streams import DIRECT_SEND
 
 MAX_AGE_S = 1.0
 """An answer tells whole seconds, ages and "in the last hour" too: it is rendered again after this long, whatever
@@ -257,4 +256,4 @@ async def _head(app: ASGIApp, scope: Scope, send: Send) -> None:
             await send(NO_BODY)
             answered.set()
 
-    await app({**scope, "method": "GET", DIRECT_SEND: only_head}, receive, only_head)
+    await app({**scope, "method": "GET"}, receive, only_head)

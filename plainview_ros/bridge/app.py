@@ -140,8 +140,8 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
     app.add_middleware(EmptyParameters)
     problems.install(app)
     app.state.answers = answers = Answers(app, PROJECTIONS)
-    app.add_middleware(answers.before)
     app.add_middleware(DirectSend)
+    app.add_middleware(answers.before)  # the outermost: what is answered from memory goes through nothing else
     describe(app, problems.declare, events.declare, answers.declare)
     for router in ROUTERS:
         app.include_router(router, responses=problems.answers())
