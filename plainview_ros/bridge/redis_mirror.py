@@ -30,10 +30,10 @@ import logging
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from plainview_ros.bridge.event_log import Draft, Entry, EventId, EventLog
@@ -42,6 +42,8 @@ from plainview_ros.bridge.within import within
 
 if TYPE_CHECKING:
     from plainview_ros.bridge.redis_stream import RedisStream, StreamEntry
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +107,8 @@ class RedisMirror:
         self._marks: deque[EventId] = deque(maxlen=MARKS_REMEMBERED)
         """Where the order was common again."""
         self._outbox: deque[Draft] = deque()
+        self._forgotten: list[Draft] = []
+        """What the log had to forget before the order was common."""
         self._posted = asyncio.Event()
         self._waiting: dict[str, tuple[Draft, int]] = {}
         """What was offered and has not come back, by source, in order, with the turn it was offered in."""
@@ -236,6 +240,7 @@ class RedisMirror:
         self._outbox.clear()
         self._offered.clear()
         self._caught_up = self._unmarked = self._common = False
+        self._mark = ""  # it may be read again
         if reason and (not self._alone or not self.departures):
             logger.warning("going on without Redis at %s: %s", self._where, reason)
             self.departures += 1
@@ -264,7 +269,7 @@ class RedisMirror:
         stream = self._connect()
         tasks: list[asyncio.Task[None]] = []
         try:
-            await within(TURN_S * AWAY_TURNS, self._enter(stream))
+            await self._enter(stream)
             tasks += [asyncio.create_task(work) for work in (self._read(stream), self._write(stream), self._watch())]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.TimeoutError:
@@ -280,11 +285,10 @@ class RedisMirror:
 
     async def _enter(self, stream: RedisStream) -> None:
         """Find out where in the stream this log stands, and what it has to offer."""
-        extent = await stream.extent()
+        extent = await self._answer(stream.extent())
         emptied = self._generation not in ("", extent.generation) and not extent.full
-        self._generation = extent.generation
         oldest = extent.oldest[0].id if extent.oldest else None
-        offers = self._to_offer()
+        reached = EventId(0, 0)
         if self._fresh:
             self._position = EventId(0, 0)
             if oldest is not None:
@@ -292,15 +296,26 @@ class RedisMirror:
         elif oldest is not None and oldest <= self._position:
             gone, _ = self._log.remembered()
             known_from = EventId(gone.ms + 1, 0)  # what was read before may be forgotten, and would be told again
-            self._position = min(self._position, max(oldest, known_from, self._before_overlap()))
+            reached = self._before_overlap()
+            self._position = min(self._position, max(oldest, known_from, reached))
         elif emptied:  # what it had, its readers have, and offer what others may lack
+            reached = self._before_overlap()
             for entry in extent.oldest:
                 self._take(entry)
         else:
+            reached = self._before_overlap()
+            while offers := self._entries_after(reached)[:BATCH]:  # before the log forgets them
+                drafts = [_draft(entry) for entry in offers]
+                await self._answer(stream.offer(drafts))
+                self._forgotten += drafts
+                reached = offers[-1].id
             self._begin(extent.oldest, self._log.newest_id)
-        self._fresh = False
-        self._outbox.extend(offers)
+        self._generation, self._fresh = extent.generation, False
+        self._outbox.extend((*self._forgotten, *map(_draft, self._entries_after(reached))))
         self._stream, self._heard = stream, self._turn
+
+    async def _answer(self, question: Coroutine[Any, Any, T]) -> T:
+        return await within(TURN_S * AWAY_TURNS, question)
 
     def _begin(self, oldest: Sequence[StreamEntry], newest: EventId) -> None:
         """Begin the log anew after one of the first entries of the stream; what is before is not known here."""
@@ -312,11 +327,9 @@ class RedisMirror:
     def _before_overlap(self) -> EventId:
         return EventId(max(0, (self._since or self._position).ms - OVERLAP_MS), 0)
 
-    def _to_offer(self) -> list[Draft]:
-        """What the stream may not have."""
-        since = self._before_overlap()
+    def _entries_after(self, event_id: EventId) -> list[Entry]:
         _, entries = self._log.remembered()
-        return [_draft(entry) for entry in entries if entry.id > since and entry.source]
+        return [entry for entry in entries if entry.id > event_id and entry.source]
 
     async def _read(self, stream: RedisStream) -> None:
         while True:
@@ -350,11 +363,11 @@ class RedisMirror:
             log.advance(entry.id)
 
     def _pass_mark(self, entry: StreamEntry) -> None:
-        if entry.joined == self._mark:
+        if entry.joined and entry.joined == self._mark:
             if entry.id > self._log.newest_id:
                 if self.departures and not self._common:
                     logger.info("with Redis again: the order of events is common from %s on", entry.id)
-                self._since, self._common = None, True
+                self._since, self._common, self._forgotten = None, True, []
                 self._marks.append(entry.id)
             else:
                 self._unmarked = True
