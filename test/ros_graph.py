@@ -102,11 +102,12 @@ class Inbox(Waiter):
 
 
 class Publisher(Waiter):
-    """Publishes on one topic, and not before somebody subscribes there."""
+    """Publishes on one topic, and not before as many subscribe there as are meant to hear it."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, subscribers: int) -> None:
         super().__init__()
         self.topic = topic
+        self._wanted = subscribers
         self._matched = 0
         self.ros: Any = None
 
@@ -116,7 +117,11 @@ class Publisher(Waiter):
             self._changed.notify_all()
 
     def publish(self, message: Any) -> None:
-        self._wait(lambda: self._matched > 0, f"subscriber of {self.topic}", lambda: "nobody subscribes")
+        self._wait(
+            lambda: self._matched >= self._wanted,
+            f"{self._wanted} subscribers of {self.topic}",
+            lambda: f"there are {self._matched}",
+        )
         self.ros.publish(message)
 
 
@@ -240,8 +245,8 @@ class Graph:
         now = self.node.get_clock().now() + rclpy.duration.Duration(nanoseconds=round(offset_s * 1e9))
         return now.to_msg()
 
-    def publisher(self, message_type: Any, topic: str, qos: QoSProfile) -> Publisher:
-        publisher = Publisher(topic)
+    def publisher(self, message_type: Any, topic: str, qos: QoSProfile, *, subscribers: int = 1) -> Publisher:
+        publisher = Publisher(topic, subscribers)
         callbacks = PublisherEventCallbacks(matched=publisher.on_matched)
         publisher.ros = self.node.create_publisher(message_type, topic, qos, event_callbacks=callbacks)
         return publisher
@@ -265,14 +270,14 @@ class Graph:
         return future.result()
 
     def close(self) -> None:
-        for process in self._processes:
-            if process.is_running():
-                process.kill()
         self._stopped.set_result(None)
         self._thread.join()
         self._executor.shutdown()  # not before: it does not wait for a thread that spins
-        self.node.destroy_node()
+        self.node.destroy_node()  # while the others live: saying goodbye through a killed one's shared memory may crash
         self.context.try_shutdown()
+        for process in self._processes:
+            if process.is_running():
+                process.kill()
         self._domain.release()
 
     def _spin(self) -> None:

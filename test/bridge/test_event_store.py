@@ -29,7 +29,7 @@ from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.schemas.events import MissionStarted
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store import database as database_module
-from plainview_ros.bridge.store import database_thread
+from plainview_ros.bridge.store import database_thread, event_table
 from plainview_ros.bridge.store import event_store as store_module
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.errors import DatabaseError
@@ -55,6 +55,11 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What a bridge process is told."""
         return {"POSTGRES_URL": self.url} if self.url.startswith("postgresql") else {}
+
+
+def write(database: Database, entries: Sequence[Entry], began: EventId | None = None) -> None:
+    rows = map(event_table.row_of, entries)
+    database.write(rows if began is None else [event_table.began(began), *rows])
 
 
 @contextmanager
@@ -119,10 +124,10 @@ def stored(place: Place, after: EventId | None = None) -> list[Entry]:
     """Everything that is there after an id, or since the beginning."""
     with closing(Database(place.url)) as database:
         if after is None:
-            earlier = database.newest(1_000_000)
+            earlier = event_table.newest(database, 1_000_000)
             return [] if earlier is None else earlier.entries
         entries: list[Entry] = []
-        while page := database.page(entries[-1].id if entries else after, 99):
+        while page := event_table.page(database, entries[-1].id if entries else after, 99):
             entries += page
         return entries
 
@@ -199,11 +204,11 @@ def test_next_run_writes_what_the_last_one_did_not_and_repeats_nothing(place: Pl
 def test_writing_again_changes_nothing_and_equal_ids_of_two_bridges_lose_nothing(place: Place) -> None:
     mine, yours = [entry_at(5, "mine"), entry_at(6)], [entry_at(5, "yours"), entry_at(6)]
     with closing(Database(place.url)) as database:
-        assert database.resume(Kept(EventId(4, 0), [])) == 0
+        assert event_table.resume(database, Kept(EventId(4, 0), [])) == 0
         for entries in (mine, mine, yours, mine):
-            database.write(entries)
-        assert [entry.source for entry in database.page(EventId(4, 0), 10)] == ["mine", "yours", ""]
-        assert database.resume(Kept(EventId(4, 0), mine)) == 2
+            write(database, entries)
+        assert [entry.source for entry in event_table.page(database, EventId(4, 0), 10)] == ["mine", "yours", ""]
+        assert event_table.resume(database, Kept(EventId(4, 0), mine)) == 2
 
 
 def test_several_bridges_make_the_tables_at_once(place: Place) -> None:
@@ -214,7 +219,7 @@ def test_several_bridges_make_the_tables_at_once(place: Place) -> None:
         together.wait(DEADLINE_S)
         try:
             with closing(Database(place.url)) as database:
-                database.write([entry_at(5, f"bridge {n}")])
+                write(database, [entry_at(5, f"bridge {n}")])
         except DatabaseError as error:
             failed.append(error)
 
@@ -233,20 +238,24 @@ def test_several_bridges_make_the_tables_at_once(place: Place) -> None:
 
 def begin_alone(place: Place, n: int) -> None:
     with closing(Database(place.url)) as database:
-        database.write([entry_at(5, f"bridge {n}")])
+        write(database, [entry_at(5, f"bridge {n}")])
 
 
 def stored_rows(place: Place) -> list[Entry]:
     with closing(Database(place.url)) as database:
-        database.write([entry_at(4)])
-        return database.page(EventId(4, 0), 100)
+        write(database, [entry_at(4)])
+        return event_table.page(database, EventId(4, 0), 100)
 
 
 def test_what_a_database_cannot_hold_does_not_hold_up_the_rest(place: Place) -> None:
     with closing(Database(place.url)) as database:
-        database.resume(Kept(EventId(4, 0), []))
-        database.write([entry_at(5, "nul \0 in a name"), entry_at(6, "long " * 100_000), entry_at(7, "other")])
-        assert [entry.source[:5] for entry in database.page(EventId(4, 0), 10)] == ["nul �", "long ", "other"]
+        event_table.resume(database, Kept(EventId(4, 0), []))
+        write(database, [entry_at(5, "nul \0 in a name"), entry_at(6, "long " * 100_000), entry_at(7, "other")])
+        assert [entry.source[:5] for entry in event_table.page(database, EventId(4, 0), 10)] == [
+            "nul �",
+            "long ",
+            "other",
+        ]
 
 
 def test_end_does_not_come_before_what_remains_is_written(place: Place) -> None:
@@ -320,28 +329,28 @@ def test_client_older_than_memory_gets_every_event_once_in_order_and_then_the_li
 def test_page_goes_as_far_as_it_is_asked_and_begins_anywhere(place: Place) -> None:
     entries = [entry_at(ms) for ms in range(10, 30)]
     with closing(Database(place.url)) as database:
-        assert database.page(EVERYTHING, 10) == []
-        assert database.newest(5) is None
-        database.resume(Kept(EventId(9, 0), []))
-        database.write(entries)
-        assert database.page(EventId(9, 0), 5) == entries[:5]
-        assert database.page(EventId(14, 3), 5) == entries[5:10]
-        assert database.page(EventId(28, 0), 5) == entries[-1:]
-        assert database.page(EventId(29, 0), 5) == []
-        assert database.page(EventId(8, 999), 5) == []  # of before the beginning nobody knows
-        assert database.known_again(EventId(8, 999)) == EventId(9, 0)
-        assert database.known_again(EventId(9, 0)) is None
-        assert database.newest(5) == Kept(EventId(24, 0), entries[-5:])
-        assert database.newest(100) == Kept(EventId(9, 0), entries)
+        assert event_table.page(database, EVERYTHING, 10) == []
+        assert event_table.newest(database, 5) is None
+        event_table.resume(database, Kept(EventId(9, 0), []))
+        write(database, entries)
+        assert event_table.page(database, EventId(9, 0), 5) == entries[:5]
+        assert event_table.page(database, EventId(14, 3), 5) == entries[5:10]
+        assert event_table.page(database, EventId(28, 0), 5) == entries[-1:]
+        assert event_table.page(database, EventId(29, 0), 5) == []
+        assert event_table.page(database, EventId(8, 999), 5) == []  # of before the beginning nobody knows
+        assert event_table.known_again(database, EventId(8, 999)) == EventId(9, 0)
+        assert event_table.known_again(database, EventId(9, 0)) is None
+        assert event_table.newest(database, 5) == Kept(EventId(24, 0), entries[-5:])
+        assert event_table.newest(database, 100) == Kept(EventId(9, 0), entries)
 
 
 def test_nobody_knows_what_was_before_the_oldest_that_is_left(place: Place) -> None:
     entries = [entry_at(ms) for ms in range(10, 13)]
     with closing(Database(place.url)) as database:
-        database.write(entries)
-        assert database.page(EventId(9, 999), 5) == []
-        assert database.page(entries[0].id, 5) == entries[1:]
-        assert database.newest(5) == Kept(entries[0].id, entries[1:])
+        write(database, entries)
+        assert event_table.page(database, EventId(9, 999), 5) == []
+        assert event_table.page(database, entries[0].id, 5) == entries[1:]
+        assert event_table.newest(database, 5) == Kept(entries[0].id, entries[1:])
 
 
 @settings(max_examples=25)
@@ -355,13 +364,13 @@ def test_no_page_reaches_across_a_hole(segments: list[int], asked: int) -> None:
             next(at), next(at)  # lost ones
             holes.append(EventId(next(at), 0))
             told.append([entry_at(next(at)) for _ in range(count)])
-            database.write(told[-1], began=holes[-1])
+            write(database, told[-1], began=holes[-1])
         for hole, entries in zip(holes, told, strict=True):
-            assert database.page(hole._replace(ms=hole.ms - 1), asked) == []
-            assert database.known_again(hole._replace(ms=hole.ms - 1)) == hole
+            assert event_table.page(database, hole._replace(ms=hole.ms - 1), asked) == []
+            assert event_table.known_again(database, hole._replace(ms=hole.ms - 1)) == hole
             for known, after in enumerate([hole, *(entry.id for entry in entries)]):
-                assert database.page(after, asked) == entries[known : known + asked]
-        newest = database.newest(asked)
+                assert event_table.page(database, after, asked) == entries[known : known + asked]
+        newest = event_table.newest(database, asked)
         assert newest is not None
         assert newest.entries == told[-1][-asked:]
 
@@ -406,8 +415,8 @@ def test_hundreds_that_come_back_at_once_all_get_their_page_while_events_are_wri
         async with storing(place, log) as store:
             entries = [make_entry(EventId(10 + n, 0), "x", b'{"type":"x"}') for n in range(520)]
             with closing(Database(place.url)) as database:
-                database.resume(Kept(EventId(9, 0), []))
-                database.write(entries)
+                event_table.resume(database, Kept(EventId(9, 0), []))
+                write(database, entries)
             assert await store.page(entries[0].id, 500) == entries[1:501]  # opens it
             began_s = time.monotonic()
             assert await store.page(entries[1].id, 500) == entries[2:502]

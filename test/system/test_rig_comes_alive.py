@@ -158,10 +158,11 @@ def test_foreign_driver_turns_the_source_to_ros2_and_back(start_system: StartSys
 def test_nothing_dies_of_bad_input(start_system: StartSystem, graph: Graph) -> None:
     """NaN, unknown tags, wrong types and sizes, truncated images and absurd stamps, at every node at once."""
     system = start_system()
-    pressure = graph.publisher(FluidPressure, topics.PRESSURE, qos.SENSOR)
-    temperature = graph.publisher(Temperature, topics.TEMPERATURE, qos.SENSOR)
-    flow = graph.publisher(FlowRate, topics.FLOW_RATE, qos.SENSOR)
-    scan = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
+    # An instrument's message counts when every module that judges instruments can hear it.
+    pressure = graph.publisher(FluidPressure, topics.PRESSURE, qos.SENSOR, subscribers=3)
+    temperature = graph.publisher(Temperature, topics.TEMPERATURE, qos.SENSOR, subscribers=2)
+    flow = graph.publisher(FlowRate, topics.FLOW_RATE, qos.SENSOR, subscribers=2)
+    scan = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR, subscribers=3)
     joints = graph.publisher(JointState, topics.JOINT_STATES, qos.SENSOR)
     trajectory = graph.publisher(JointTrajectory, topics.VALVE_TRAJECTORY, qos.COMMAND)
     jpeg = graph.publisher(CompressedImage, topics.compressed_image("cam_101"), qos.IMAGE)

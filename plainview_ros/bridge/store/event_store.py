@@ -101,7 +101,7 @@ class EventStore:
         if self._is_new():
             return None
         try:
-            return await within(ASK_AT_START_S, self._writer.call(lambda database: database.newest(max_entries)))
+            return await within(ASK_AT_START_S, self._writer.call(partial(_newest, max_entries)))
         except DatabaseError as error:
             logger.warning("the database does not tell what was before: %s", error)
         except asyncio.TimeoutError:
@@ -135,12 +135,12 @@ class EventStore:
 
     async def page(self, after: EventId, max_entries: int) -> Sequence[Entry]:
         """See ``History``; none also when the database does not answer in time."""
-        page = await self._answer(lambda database: database.page(after, max_entries))
+        page = await self._answer(partial(_page, after, max_entries))
         return () if page is None else page
 
     async def known_again(self, after: EventId) -> EventId | None:
         """See ``History``; ``None`` also when the database does not answer in time."""
-        return await self._answer(lambda database: database.known_again(after))
+        return await self._answer(partial(_known_again, after))
 
     async def _answer(self, question: Callable[[Database], T]) -> T | None:
         try:
@@ -167,7 +167,7 @@ class EventStore:
 
     async def _write_earlier(self, earlier: Kept) -> None:
         await self._pause(BEGIN_AFTER_S)
-        known = await self._insist(lambda database: database.resume(earlier))
+        known = await self._insist(partial(_resume, earlier))
         self._taken = earlier.entries[known:]
         await self._write_taken()
 
@@ -242,5 +242,35 @@ class EventStore:
             await within(seconds, self._ending.wait())
 
 
+# -- on the database's threads: these import SQLAlchemy, see __init__.py ----------------------------------------------
+
+
+def _newest(max_entries: int, database: Database) -> Kept | None:
+    from plainview_ros.bridge.store import event_table
+
+    return event_table.newest(database, max_entries)
+
+
+def _resume(earlier: Kept, database: Database) -> int:
+    from plainview_ros.bridge.store import event_table
+
+    return event_table.resume(database, earlier)
+
+
+def _page(after: EventId, max_entries: int, database: Database) -> Sequence[Entry]:
+    from plainview_ros.bridge.store import event_table
+
+    return event_table.page(database, after, max_entries)
+
+
+def _known_again(after: EventId, database: Database) -> EventId | None:
+    from plainview_ros.bridge.store import event_table
+
+    return event_table.known_again(database, after)
+
+
 def _write(entries: Sequence[Entry], began: EventId | None, database: Database) -> None:
-    database.write(entries, began)
+    from plainview_ros.bridge.store import event_table
+
+    rows = map(event_table.row_of, entries)
+    database.write(rows if began is None else [event_table.began(began), *rows])
