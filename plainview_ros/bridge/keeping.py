@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
 
@@ -13,6 +13,7 @@ from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_file import EventFile, Kept
 from plainview_ros.bridge.event_log import MAX_SOURCES, EventLog
 from plainview_ros.bridge.follower import History
+from plainview_ros.bridge.ledger import Ledger
 from plainview_ros.bridge.redis_mirror import RedisMirror
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store.event_store import SQLITE, EventStore
@@ -28,6 +29,8 @@ class Keeping:
     store: EventStore | None = None
     mirror: RedisMirror | None = None
     """Agrees with other bridges on ids and order; ``None``: there are none."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """Rows for the store, beside the log's events."""
     since_s: float = inf
     """Until when an earlier run has kept everything [s since the epoch]; infinite when there was none."""
     not_started: str = ""

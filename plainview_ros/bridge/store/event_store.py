@@ -29,6 +29,8 @@ ASK_AT_START_S = 1.0
 PAGE_S = 2.0
 TURN_S = 30.0
 """A client waits so long for a page once it is its turn, and so long in all; then it is told of a gap."""
+QUESTION_S = 10.0
+"""Who asks for history waits so long at the most."""
 END_S = 1.5
 """How long writing what remains may hold up the end."""
 
@@ -65,6 +67,7 @@ class EventStore:
         self._log = log
         self._writer = DatabaseThread("event store", url)
         self._reader = DatabaseThread("event pages", url)
+        self._questions = DatabaseThread("history", url)
         self._turn = asyncio.Lock()
         """Whose question is being read."""
         self._linger_s = min(LINGER_S, log_entries / BURST_HZ)
@@ -129,7 +132,7 @@ class EventStore:
             await asyncio.gather(self._writing, return_exceptions=True)
         if self.behind:
             logger.warning("the database ends without the last %d events", self.behind)
-        await asyncio.gather(self._writer.close(), self._reader.close())
+        await asyncio.gather(self._writer.close(), self._reader.close(), self._questions.close())
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -141,6 +144,17 @@ class EventStore:
     async def known_again(self, after: EventId) -> EventId | None:
         """See ``History``; ``None`` also when the database does not answer in time."""
         return await self._answer(partial(_known_again, after))
+
+    async def ask(self, question: Callable[[Database], T]) -> T:
+        """What a question to the database answers, which should take it well below a second.
+
+        Raises:
+            DatabaseError: it is away, or there was no answer in time.
+        """
+        try:
+            return await within(QUESTION_S, self._questions.call(question))
+        except asyncio.TimeoutError:
+            raise DatabaseError(f"no answer within {QUESTION_S:g} s") from None
 
     async def _answer(self, question: Callable[[Database], T]) -> T | None:
         try:
