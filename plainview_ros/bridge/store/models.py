@@ -257,6 +257,15 @@ roll_up_marks = Table(
     "roll_up_marks",
     metadata,
     Column("table_name", Text, primary_key=True),
-    _time("until_ms", "what is older is rolled up; a late row moves it back"),
+    _time("until_ms", "what is older is rolled up, but for flow_metrics_late; only ever moves on"),
     comment="How far flow metrics are rolled up",
+)
+
+flow_metrics_late = Table(
+    "flow_metrics_late",
+    metadata,
+    Column("timestamp_ms", BigInteger, primary_key=True, autoincrement=False, comment="its beginning"),
+    Column("line_id", Text, primary_key=True),
+    comment="Minutes to be rolled up again: rows came when that was done already",
+    sqlite_with_rowid=False,
 )
