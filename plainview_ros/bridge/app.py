@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from plainview_ros import __version__
-from plainview_ros.bridge import problems
+from plainview_ros.bridge import problems, restore
 from plainview_ros.bridge.answers import Answers
 from plainview_ros.bridge.context import Background, Bridge
 from plainview_ros.bridge.environment import Environment
@@ -30,6 +30,7 @@ from plainview_ros.bridge.mission_player import MissionPlayer
 from plainview_ros.bridge.openapi import describe
 from plainview_ros.bridge.projections import PROJECTIONS
 from plainview_ros.bridge.queries import EmptyParameters
+from plainview_ros.bridge.recorder import Recorder
 from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, missions, pipeline, ros2, valves
 from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.settings import Settings
@@ -70,12 +71,16 @@ async def tick(bridge: Bridge) -> None:
 async def play_missions(bridge: Bridge) -> None:
     await bridge.missions.run()
 
+async def restore_late(bridge: Bridge) -> None:
+    await restore.restore_late(bridge)
+
+
 
 async def watch_graph(bridge: Bridge) -> None:
     await bridge.graph.run()
 
 
-BACKGROUND: tuple[Background, ...] = (tick, play_missions, watch_graph)
+BACKGROUND: tuple[Background, ...] = (tick, restore_late, play_missions, watch_graph)
 """What goes on as long as the bridge runs."""
 
 
@@ -86,7 +91,8 @@ def new_log(settings: Settings) -> EventLog:
 def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
     """The parts of a bridge, around a started ROS side and a log."""
     settings = gateway.settings
-    desk, watch = IncidentDesk(gateway.rig, log), GraphWatch(gateway, log)
+    recorder = Recorder(keeping.ledger)
+    desk, watch = IncidentDesk(gateway.rig, log, recorder), GraphWatch(gateway, log)
     return Bridge(
         rig=gateway.rig,
         settings=settings,
@@ -94,7 +100,7 @@ def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
         log=log,
         state=State(settings, announce_since_s=keeping.since_s - settings.announce_max_age_s),
         incidents=desk,
-        missions=MissionPlayer(gateway, log),
+        missions=MissionPlayer(gateway, log, recorder),
         graph=watch,
         telemetry=Telemetry(gateway, log),
         topic_commands=TopicCommands(gateway, settings.command_topics),
@@ -103,6 +109,7 @@ def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
         event_seats=Seats("event streams", settings.max_event_streams, settings.send_timeout_s),
         camera_seats=Seats("camera streams", settings.max_camera_viewers, settings.send_timeout_s),
         started_s=monotonic(),
+        recorder=recorder,
         listeners=(desk.take, watch.take),
     )
 
@@ -127,6 +134,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
             answers.open(bridge)
             gateway.connect(asyncio.get_running_loop(), bridge.take, bridge.tell_loss)
             tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
+            await restore.restore(bridge)
             try:
                 with closed_at_signal(bridge.close_streams):
                     yield

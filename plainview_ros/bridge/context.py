@@ -17,6 +17,7 @@ from plainview_ros.bridge.graph_watch import GraphWatch
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping
 from plainview_ros.bridge.mission_player import MissionPlayer
+from plainview_ros.bridge.recorder import Recorder
 from plainview_ros.bridge.schemas.events import StreamGap
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
@@ -49,6 +50,7 @@ class Bridge:
     topic_commands: TopicCommands
     video: Video
     keeping: Keeping
+    recorder: Recorder
     event_seats: Seats
     camera_seats: Seats
     started_s: float
@@ -58,7 +60,7 @@ class Bridge:
     """Background work that a defect has ended."""
 
     def take(self, received: Received) -> None:
-        """A message came from ROS: project it, announce what it means, tell who listens."""
+        """A message came from ROS: project it, announce what it means, tell who listens, have it kept."""
         applied = self.state.apply(received)
         for event in applied.announcements:
             self.log.publish(event)
@@ -66,6 +68,7 @@ class Bridge:
             for listener in self.listeners:
                 listener(received, applied.live)
 
+        self.recorder.record(received, applied)
     def tell_loss(self, count: int) -> None:
         """Transitions were lost on the way from ROS: whoever follows the log is told, now or when he resumes."""
         self.log.publish(StreamGap(lost=count, missing_after=str(self.log.newest_id), missing_until=None, at=time()))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Plain, Received
+from plainview_ros.bridge.recorder import Recorder
 from plainview_ros.bridge.schemas.events import IncidentCreated, IncidentUpdated
 from plainview_ros.incidents.correlation import Change, IncidentBook
 from plainview_ros.incidents.finding import Finding, from_alert, from_anomaly, from_detection, from_leak
@@ -28,8 +29,9 @@ EVENTS = {"created": IncidentCreated, "updated": IncidentUpdated}
 class IncidentDesk:
     """Hosts the incidents in the bridge. All methods belong to the asyncio side."""
 
-    def __init__(self, rig: Rig, log: EventLog) -> None:
+    def __init__(self, rig: Rig, log: EventLog, recorder: Recorder) -> None:
         self._log = log
+        self._recorder = recorder
         self.book = IncidentBook(Neighbourhood(rig))
 
     def take(self, received: Received, live: bool) -> None:
@@ -39,12 +41,19 @@ class IncidentDesk:
             change = self.book.add(finding)
             if change is not None and live:
                 self._announce(change, finding.stamp_s)
+            if change is not None:
+                self.record(change.incident)
 
     def update(self, incident_id: str, update: Update, now_s: float) -> Incident:
         """See :meth:`IncidentBook.update`."""
         change = self.book.update(incident_id, update, now_s)
         self._announce(change, now_s)
+        self.record(change.incident)
         return change.incident
+
+    def record(self, incident: Incident) -> None:
+        """Have it kept as it is now."""
+        self._recorder.incident(incident, self.book.grave_span(incident.id))
 
     def _announce(self, change: Change, stamp_s: float) -> None:
         incident = change.incident

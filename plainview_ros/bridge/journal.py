@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from plainview_ros.bridge.gateway import Plain
+
+ENDED = frozenset(("completed", "failed", "canceled", "repaired", "closed", "ended", "cleared"))
+"""Phases and statuses after which there is no other."""
+
+
+class Restored(NamedTuple):
+    """Up to which transition an earlier run knew a thing."""
+
+    stamp_s: float
+    event_id: str
+    ended: bool
+
+    @classmethod
+    def of(cls, data: Plain) -> Restored:
+        phase = data["phase"] if "phase" in data else data["status"]
+        return cls(data["header"]["stamp"], data["event_id"], phase in ENDED)
+
+    def includes(self, data: Plain) -> bool:
+        """Whether that or an earlier transition of the thing is this; a publisher keeps their order."""
+        stamp_s = data["header"]["stamp"]
+        if stamp_s == self.stamp_s:
+            return self.ended or bool(data["event_id"] == self.event_id)
+        return bool(stamp_s < self.stamp_s)
 
 
 @dataclass(slots=True)
@@ -41,8 +65,24 @@ class Journal:
         self._max_known = known
         self._records: dict[str, Record] = {}
         self._known: dict[str, None] = {}
+        self._restored: dict[str, Restored] = {}
         self.revision = 0
         """Moves with all that changes what is remembered."""
+
+    def restore(self, data: Plain, since_s: float) -> None:
+        """Take a thing as an earlier run, or another bridge, knew it; what is newer here stays."""
+        thing_id, found = data[self._id_field], Restored.of(data)
+        if found >= self._restored.get(thing_id, found):
+            self._restored[thing_id] = found
+        self.note(data)
+        record = self._records.get(thing_id)
+        if record is not None:
+            record.since_s = min(record.since_s, since_s)
+
+    def was_restored(self, data: Plain) -> bool:
+        """Whether a transition is one that an earlier run has had."""
+        restored = self._restored.get(data[self._id_field])
+        return restored is not None and restored.includes(data)
 
     def add(self, data: Plain) -> bool:
         """Take one transition; False when it is known already."""
@@ -52,7 +92,8 @@ class Journal:
         self._known[event_id] = None
         if len(self._known) > self._max_known:
             del self._known[next(iter(self._known))]
-        self.note(data)
+        if not self.was_restored(data):
+            self.note(data)
         return True
 
     def note(self, data: Plain) -> None:
@@ -66,7 +107,9 @@ class Journal:
             return
         self._records[thing_id] = Record(data["header"]["stamp"], data)
         if len(self._records) > self._capacity:
-            del self._records[next(iter(self._records))]
+            forgotten = next(iter(self._records))
+            del self._records[forgotten]
+            self._restored.pop(forgotten, None)
 
     def get(self, thing_id: str) -> Record | None:
         return self._records.get(thing_id)

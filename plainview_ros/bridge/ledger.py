@@ -72,6 +72,10 @@ class Ledger:
         for row in rows:
             self.add(row)
 
+    def waiting(self) -> list[Row]:
+        """The rows that are never given up, oldest first; they stay here."""
+        return [row for _, row in self._rows]
+
     def take(self, max_rows: int) -> list[Numbered]:
         """The oldest rows, those that are never given up first; they are not here any more."""
         taken = [self._rows.popleft() for _ in range(min(max_rows, len(self._rows)))]

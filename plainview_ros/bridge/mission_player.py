@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway
+from plainview_ros.bridge.recorder import Recorder
 from plainview_ros.bridge.schemas.events import MissionCompleted, MissionStarted, MissionUpdated
 from plainview_ros.bridge.within import within
 from plainview_ros.missions.executor import Executor, Transition
@@ -16,17 +17,24 @@ from plainview_ros.missions.executor import Executor, Transition
 T = TypeVar("T")
 
 EVENTS = {"started": MissionStarted, "updated": MissionUpdated, "completed": MissionCompleted}
-"""What a transition of a mission is told as."""
+"""What a transition of a mission is told as; that it was created is not."""
+
+MANY_STEPS = 100
+RECORD_EVERY_S = 1.0
+"""A mission of many steps is recorded with all of them: not more often than this while it only moves on. Of the steps
+it reached since then, a bridge that was killed tells again."""
 
 
 class MissionPlayer:
     """Hosts the missions in the bridge. All methods belong to the asyncio side."""
 
-    def __init__(self, gateway: Gateway, log: EventLog) -> None:
+    def __init__(self, gateway: Gateway, log: EventLog, recorder: Recorder) -> None:
         self._gateway = gateway
         self._log = log
+        self._recorder = recorder
+        self._recorded_s = 0.0
         self._commanded = asyncio.Event()
-        self.executor = Executor(self._announce)
+        self.executor = Executor(self._take)
 
     async def run(self) -> None:
         """Play for ever: sleep until the next step is due or a command came."""
@@ -45,6 +53,15 @@ class MissionPlayer:
             return act(self.executor, monotonic(), self._gateway.now_s())
         finally:
             self._commanded.set()
+
+    def _take(self, transition: Transition) -> None:
+        if transition.kind in EVENTS:
+            self._announce(transition)
+        mission, monotonic_s = transition.mission, monotonic()
+        is_step = transition.step is not None and mission.status == "active"
+        if not is_step or len(mission.steps) <= MANY_STEPS or monotonic_s >= self._recorded_s + RECORD_EVERY_S:
+            self._recorded_s = monotonic_s
+            self._recorder.mission(mission, monotonic_s)
 
     def _announce(self, transition: Transition) -> None:
         mission, step = transition.mission, transition.step

@@ -52,7 +52,9 @@ def _missions_until_s(bridge: Bridge, now_s: float) -> float:
 PROJECTIONS = (
     Projection(("/health",), _health, _health_until_s),
     _of_topics(("/modules",), *STATES),
-    _of_topics(("/valves", "/valves/{valve_id}", "/valves/{valve_id}/health"), topics.VALVES_STATE),
+    _of_topics(
+        ("/valves", "/valves/{valve_id}", "/valves/{valve_id}/health"), topics.VALVES_STATE, topics.VALVE_ACTUATIONS
+    ),
     _of_topics(
         ("/pipeline/alerts", "/pipeline/health", "/pipeline/sections/{section}"),
         topics.PIPELINE_STATE,

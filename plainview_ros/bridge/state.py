@@ -45,7 +45,7 @@ class Applied:
     """What became of one message."""
 
     new: bool
-    """False for a transition that is known already, by its ``event_id``."""
+    """False for a transition that is known already, by its ``event_id`` or from history."""
     live: bool
     """False for a transition of before this bridge came up."""
     announcements: Sequence[Event] = field(default=())
@@ -58,7 +58,8 @@ class State:
     ``announce_max_age_s`` by the node's clock is history, handed over because the bridge has just started: it is
     remembered, not announced. So after a short restart what was missed is announced late, and after a long one the
     clients are not flooded with what is over. What an earlier run of this bridge would have announced, had it not
-    ended, is announced however old: the log knows which of it was.
+    ended, is announced however old: the log knows which of it was. What history knows already is not new, whatever is
+    announced of it.
 
     Args:
         settings: deadlines.
@@ -91,6 +92,10 @@ class State:
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
+    def restore(self, topic: str, data: Plain, since_s: float) -> None:
+        """Take how history has a thing of an event topic, which began then [s since the epoch]."""
+        self._journals[topic].restore(data, since_s)
+
     def apply(self, received: Received) -> Applied:
         """Take one message."""
         if received.topic in self._journals:
@@ -105,10 +110,11 @@ class State:
         journal, data = self._journals[received.topic], received.data
         if not journal.add(data):
             return Applied(new=False, live=False)
+        new = not journal.was_restored(data)
         oldest_s = min(received.now_s - self._settings.announce_max_age_s, self._announce_since_s)
         if data["header"]["stamp"] < oldest_s:
-            return Applied(new=True, live=False)
-        return Applied(new=True, live=True, announcements=announcements.of_transition(received.topic, data))
+            return Applied(new=new, live=False)
+        return Applied(new=new, live=True, announcements=announcements.of_transition(received.topic, data))
 
     def _apply_snapshot(self, received: Received) -> Applied:
         topic, data = received.topic, received.data
@@ -190,6 +196,11 @@ class State:
             for record in active
             if record.latest["leak_id"] in here or record.latest["header"]["stamp"] > taken_s
         ]
+
+    def last_stroke(self, valve_id: str) -> Plain | None:
+        """How the last stroke of a valve that has ended did."""
+        ended = (r.latest for r in self.actuations.newest(valve_id=valve_id) if r.latest["phase"] != "requested")
+        return next(ended, None)
 
     def recent_anomalies(self, line_id: str, since_s: float) -> list[Record]:
         """Anomalies of a line that were open at some time since then, newest first."""

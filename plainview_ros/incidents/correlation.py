@@ -1,18 +1,18 @@
 """Which findings belong together: one incident for what happened at one place at one time.
 
-Kept in memory: a bridge that starts again builds the open incidents afresh from the event topics (the last thousand
-messages of each are handed to a late joiner), without what operators had added to them.
+A bridge that starts again has its incidents back from history, and goes on with them.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from plainview_ros.incidents.finding import Finding
-from plainview_ros.incidents.incident import Incident, Update
+from plainview_ros.incidents.incident import Incident, Update, event_id_of
 from plainview_ros.incidents.neighbourhood import Neighbourhood
 
 WINDOW_S = 300.0
@@ -34,8 +34,7 @@ class Change:
     incident: Incident
 
 
-@dataclass(slots=True)
-class _Extent:
+class Span(NamedTuple):
     """Time [s] between the first and the last grave finding of an incident."""
 
     first_s: float
@@ -45,8 +44,8 @@ class _Extent:
         """How far outside a time is; 0 inside."""
         return max(self.first_s - stamp_s, stamp_s - self.last_s, 0.0)
 
-    def include(self, stamp_s: float) -> None:
-        self.first_s, self.last_s = min(self.first_s, stamp_s), max(self.last_s, stamp_s)
+    def including(self, first_s: float, last_s: float) -> Span:
+        return Span(min(self.first_s, first_s), max(self.last_s, last_s))
 
 
 class IncidentBook:
@@ -70,9 +69,11 @@ class IncidentBook:
         self._neighbourhood = neighbourhood
         self._window_s = window_s
         self._incidents: dict[str, Incident] = {}
-        self._extents: dict[str, _Extent] = {}
+        self._grave: dict[str, Span] = {}
         self._holders: dict[str, str] = {}
         self._unattached: deque[Finding] = deque(maxlen=MAX_UNATTACHED)
+        self._told_earlier: set[str] = set()
+        """Event ids in the timelines that were restored: their topics hand them over again."""
         self.revision = 0
         """Moves with every change of an incident."""
 
@@ -80,12 +81,18 @@ class IncidentBook:
         """Raises ``KeyError`` when there is no such incident."""
         return self._incidents[incident_id]
 
+    def grave_span(self, incident_id: str) -> Span:
+        """Raises ``KeyError`` when there is no such incident."""
+        return self._grave[incident_id]
+
     def all(self) -> list[Incident]:
         """Newest first."""
         return sorted(self._incidents.values(), key=lambda incident: incident.started_s, reverse=True)
 
     def add(self, finding: Finding) -> Change | None:
         """Take one finding in; ``None`` when it belongs to no incident (yet) or says nothing new of one."""
+        if finding.event_id in self._told_earlier:
+            return None
         holder = self._holder(finding)
         goes_on = holder is not None and finding.kind in ("anomaly", "detection") and not finding.ended
         if goes_on or not finding.is_evidence:
@@ -110,6 +117,26 @@ class IncidentBook:
         self.revision += 1
         return Change("updated", incident)
 
+    def restore(self, incident: Incident, grave: Span) -> Incident:
+        """Take an incident that an earlier run, or another bridge, knew; as it is now, with what is known here."""
+        here = self._incidents.get(incident.id)
+        if here is None:
+            self._make_room()
+        else:
+            incident, grave = incident.merged(here), grave.including(*self._grave[incident.id])
+        self._incidents[incident.id], self._grave[incident.id] = incident, grave
+        self.revision += 1
+        for finding_id in (*incident.alert_ids, *incident.detection_ids):
+            self._holders.setdefault(finding_id, incident.id)
+        self._told_earlier.update(filter(None, map(event_id_of, incident.timeline)))
+        return incident
+
+    def remember(self, findings: Iterable[Finding]) -> None:
+        """Findings of an earlier run that no incident has: one that opens soon takes along what belongs to it."""
+        for finding in findings:
+            if finding.is_evidence and finding.id not in self._holders and (finding.ended or not finding.is_grave):
+                self._unattached.append(finding)
+
     def _holder(self, finding: Finding) -> Incident | None:
         incident = self._incidents.get(self._holders.get(finding.id, ""))
         return incident if incident is not None and (incident.is_open or finding.ended) else None
@@ -117,7 +144,7 @@ class IncidentBook:
     def _joinable(self, finding: Finding) -> Incident | None:
         places = self._neighbourhood.places(finding.asset)
         near = [
-            (self._extents[incident.id].distance_s(finding.stamp_s), incident)
+            (self._grave[incident.id].distance_s(finding.stamp_s), incident)
             for incident in self._incidents.values()
             if incident.is_open and not places.isdisjoint(self._neighbourhood.places(incident.asset))
         ]
@@ -133,7 +160,7 @@ class IncidentBook:
             asset=finding.asset,
         )
         self._make_room()
-        self._extents[opened.id] = _Extent(finding.stamp_s, finding.stamp_s)
+        self._grave[opened.id] = Span(finding.stamp_s, finding.stamp_s)
         incident = self._attach(opened, finding)
         waiting, self._unattached = self._unattached, deque(maxlen=MAX_UNATTACHED)
         for earlier in waiting:
@@ -152,7 +179,7 @@ class IncidentBook:
         if len(self._holders) > MAX_IDS:
             del self._holders[next(iter(self._holders))]
         if finding.is_grave and not finding.ended:
-            self._extents[incident.id].include(finding.stamp_s)
+            self._grave[incident.id] = self._grave[incident.id].including(finding.stamp_s, finding.stamp_s)
         return incident
 
     def _make_room(self) -> None:
@@ -160,4 +187,4 @@ class IncidentBook:
         if len(self._incidents) < MAX_INCIDENTS:
             return
         oldest = min(self._incidents.values(), key=lambda incident: (incident.is_open, incident.started_s))
-        del self._incidents[oldest.id], self._extents[oldest.id]
+        del self._incidents[oldest.id], self._grave[oldest.id]

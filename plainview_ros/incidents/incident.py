@@ -26,6 +26,7 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     "resolved": frozenset(),
 }
 
+STATUSES: tuple[Status, ...] = ("active", "investigating", "mitigated", "resolved")
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 
 MAX_ENTRIES = 500
@@ -138,9 +139,41 @@ class Incident:
             timeline=_told(incident.timeline, entry),
         )
 
+    def merged(self, other: Incident) -> Incident:
+        """The incident with what else is known of it elsewhere, where it began with the same finding.
+
+        What operators said of it is kept: that of the two which is further in its life cycle says how it stands.
+        """
+        told = {(event_id_of(entry), entry.stamp_s, entry.title) for entry in self.timeline}
+        more = [e for e in other.timeline if (event_id_of(e), e.stamp_s, e.title) not in told]
+        timeline = (*self.timeline, *more)
+        ahead = max(other, self, key=lambda one: STATUSES.index(one.status))
+        return replace(
+            self,
+            severity=max(self.severity, other.severity, key=SEVERITIES.index),
+            started_s=min(self.started_s, other.started_s),
+            status=ahead.status,
+            resolved_s=ahead.resolved_s,
+            affected_modules=_united(self.affected_modules, other.affected_modules),
+            detection_ids=_united(self.detection_ids, other.detection_ids),
+            alert_ids=_united(self.alert_ids, other.alert_ids),
+            root_cause=self.root_cause or other.root_cause,
+            resolution=self.resolution or other.resolution,
+            timeline=(*timeline[:1], *timeline[1:][-MAX_ENTRIES + 1 :]),
+        )
+
+
+def event_id_of(entry: Entry) -> str:
+    """Of the transition that a timeline's entry tells; empty: it tells none."""
+    return str(entry.metadata.get("eventId", ""))
+
 
 def _with(values: tuple[str, ...], value: str) -> tuple[str, ...]:
     return values if value in values else (*values, value)[-MAX_ENTRIES:]
+
+
+def _united(values: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*values, *more)))[-MAX_ENTRIES:]
 
 
 def _told(timeline: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:

@@ -1,7 +1,6 @@
 """Plays missions: takes commands, lets time pass, tells what comes of it.
 
-Kept in memory: missions end with the process until they are stored. All times ``monotonic_s`` come from one monotonic
-clock, all ``now_s`` from the clock of reports [s since the epoch].
+All times ``monotonic_s`` come from one monotonic clock, all ``now_s`` from the clock of reports [s since the epoch].
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MAX_MISSIONS = 500
 class Transition:
     """Something that happened to a mission."""
 
-    kind: Literal["started", "updated", "completed"]
+    kind: Literal["created", "started", "updated", "completed"]
     mission: Mission
     step: Step | None = None
     """The step that was reached; ``None`` when a command changed the mission."""
@@ -66,6 +65,18 @@ class Executor:
     def branch(self, mission_id: str, now_s: float, title: str | None = None) -> Mission:
         """A new scenario with the steps of a mission."""
         return self._keep(self.get(mission_id).branched(str(uuid.uuid4()), now_s, title))
+
+    def restore(self, mission: Mission) -> None:
+        """Take a mission of an earlier run, unless it is here. One that was under way is paused, and that is told.
+
+        Nobody knows what became of the rig meanwhile: it neither goes on by itself nor jumps over the time in between.
+        """
+        if mission.id in self._missions:
+            return
+        self._add(mission.interrupted())
+        self._missions = dict(sorted(self._missions.items(), key=lambda item: item[1].created_s))
+        if mission.status == "active":
+            self._on_transition(Transition("updated", self.get(mission.id)))
 
     def start(self, mission_id: str, monotonic_s: float, now_s: float) -> None:
         self._command("started", mission_id, monotonic_s, now_s, lambda m: m.started(monotonic_s, now_s))
@@ -117,11 +128,15 @@ class Executor:
         self.advance(monotonic_s, now_s)
 
     def _keep(self, mission: Mission) -> Mission:
+        self._add(mission)
+        self._on_transition(Transition("created", mission))
+        return mission
+
+    def _add(self, mission: Mission) -> None:
         if len(self._missions) >= MAX_MISSIONS:
             del self._missions[self._least_wanted().id]
         self._missions[mission.id] = mission
         self.revision += 1
-        return mission
 
     def _least_wanted(self) -> Mission:
         """The oldest that has ended, or else the oldest draft: no more than one mission is under way."""

@@ -94,6 +94,10 @@ class Mission:
         self._must_be("pause", "active")
         return replace(self._at(monotonic_s), status="paused")
 
+    def interrupted(self) -> Mission:
+        """What becomes of it when the process ends: a mission under way is paused where it was last known to be."""
+        return replace(self, status="paused") if self.status == "active" else self
+
     def resumed(self, monotonic_s: float) -> Mission:
         self._must_be("resume", "paused")
         return replace(self, status="active", since=monotonic_s)

@@ -31,6 +31,7 @@ def played() -> Played:
 
 def test_mission_is_told_from_start_to_end(played: Played) -> None:
     mission_id = played.create(0.0, 2.0)
+    assert played.told() == ["created: draft"]
     assert played.executor.due_at() is None
     played.executor.start(mission_id, 10.0, 0.0)
     assert played.told() == ["started: active", "at 0"]
@@ -46,7 +47,7 @@ def test_command_too_late_still_tells_what_happened_before_it(played: Played) ->
     played.executor.start(mission_id, 0.0, 0.0)
     with pytest.raises(StateError, match="it is completed"):
         played.executor.pause(mission_id, 5.0, 5.0)
-    assert played.told() == ["started: active", "at 1", "completed: completed"]
+    assert played.told() == ["created: draft", "started: active", "at 1", "completed: completed"]
 
 
 def test_one_mission_runs_at_a_time(played: Played) -> None:

@@ -47,11 +47,11 @@ class Valve(ValveReading, ValveName):
     moving: bool
 
     @classmethod
-    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool) -> Valve:
+    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool, last_stroke: Plain | None) -> Valve:
         return cls(
             id=valve.id,
             name=valve.name,
-            **_reading(valve, state, stale),
+            **_reading(valve, state, stale, last_stroke),
             position=state["position"] if state else None,
             torque_nm=state["torque_nm"] if state else None,
             moving=state["moving"] if state else False,
@@ -73,7 +73,7 @@ class ValveHealth(ValveReading):
     health_factors: list[str] = Field(description="one sentence for each deduction", examples=[[]])
 
     @classmethod
-    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool) -> ValveHealth:
+    def of(cls, valve: assets.Valve, state: Plain | None, stale: bool, last_stroke: Plain | None) -> ValveHealth:
         limits = valve.thresholds
         return cls(
             valve_id=valve.id,
@@ -86,7 +86,7 @@ class ValveHealth(ValveReading):
             ),
             health_score=state["health_score"] if state else 0,
             health_factors=state["health_factors"] if state else ["nothing was heard from ValveOps yet"],
-            **_reading(valve, state, stale),
+            **_reading(valve, state, stale, last_stroke),
         )
 
 
@@ -106,10 +106,18 @@ class Actuation(Schema):
     actuation_id: str = Field(examples=["5b0c9a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
 
 
-def _reading(valve: assets.Valve, state: Plain | None, stale: bool) -> dict[str, Any]:
-    """The fields of ``ValveReading``."""
+def _reading(valve: assets.Valve, state: Plain | None, stale: bool, last_stroke: Plain | None) -> dict[str, Any]:
+    """The fields of ``ValveReading``. The last stroke is one that ValveOps, started since then, does not know."""
+    known = {"last_torque_nm": None, "last_actuation": None} if state is None else state
+    last = {"last_torque_nm": known["last_torque_nm"], "last_actuation_time": known["last_actuation"]}
+    if known["last_actuation"] is None and last_stroke is not None:
+        last = {
+            "last_torque_nm": last_stroke["peak_torque_nm"],
+            "last_actuation_time": last_stroke["header"]["stamp"],
+        }
     if state is None:
         return dict.fromkeys(ValveReading.model_fields) | {
+            **last,
             "status": "warning",
             "estimated_maintenance": midnight_s(valve.estimated_maintenance),
             "stale": True,
@@ -119,8 +127,7 @@ def _reading(valve: assets.Valve, state: Plain | None, stale: bool) -> dict[str,
         "status": "warning" if stale and state["status"] == "ok" else state["status"],
         "stale": stale,
         "stale_values": [web_name(Valve, FIELDS.get(name, name)) for name in state["stale"]],
-        "last_torque_nm": state["last_torque_nm"],
-        "last_actuation_time": state["last_actuation"],
+        **last,
         "temperature": state["temperature_c"],
         "pressure_pa": state["pressure_pa"],
         "estimated_maintenance": state["estimated_maintenance"],

@@ -101,7 +101,7 @@ class EventStore:
 
     async def newest(self, max_entries: int) -> Kept | None:
         """The end of what the database has, before anything is written; ``None`` when it says nothing in time."""
-        if self._is_new():
+        if self.is_new():
             return None
         try:
             return await within(ASK_AT_START_S, self._writer.call(partial(_newest, max_entries)))
@@ -240,7 +240,8 @@ class EventStore:
             logger.error("events do not get into the database: %s", why)
         self._away = why
 
-    def _is_new(self) -> bool:
+    def is_new(self) -> bool:
+        """Whether nothing can be in it yet; known without opening it."""
         return self._url.startswith(SQLITE) and not Path(self._url.removeprefix(SQLITE)).exists()
 
     def _overtaken(self) -> int:
