@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from benchmark import coldstart, graph, ingest, rest, stalled, stream
+from benchmark import coldstart, graph, history, ingest, rest, stalled, stream
 from benchmark.bench import Bench, ServerName, allow_open_files
 from benchmark.children import ChildError
 from benchmark.results import Section, machine
@@ -46,6 +46,7 @@ def main() -> int:
             "stream": lambda: stream.run_stream(bench, _cells(arguments, scale), servers, repetitions),
             "rest": lambda: rest.run_rest(bench, servers, 4 * scale, repetitions),
             "stalled": lambda: stalled.run_stalled(bench, 20 * scale, repetitions),
+            "writing": lambda: history.run_writing(bench, _write_cells(arguments, scale), repetitions),
             "ingest": lambda: ingest.run_ingest(bench, ingest.CELLS, 10 * scale, repetitions),
             "coldstart": lambda: coldstart.run_coldstart(bench, servers, 2 * repetitions - 1),
         }
@@ -78,28 +79,37 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=("graph", "stream", "rest", "stalled", "ingest", "coldstart"),
+        choices=("graph", "stream", "rest", "stalled", "writing", "ingest", "coldstart"),
         help="measure this alone and print it",
     )
     parser.add_argument("--quick", action="store_true", help="one shorter run of everything; printed, not written")
     parser.add_argument("--only", choices=("floor", "bridge"), help="without the other one; printed, not written")
     parser.add_argument("--repetitions", type=int, metavar="N", help="runs of each cell (3)")
-    one = parser.add_argument_group("one cell of stream")
-    one.add_argument("--clients", type=int, metavar="N")
-    one.add_argument("--rate", type=int, metavar="HZ", default=100, help="events each second (100)")
+    one = parser.add_argument_group("one cell of stream, or of writing")
+    one.add_argument("--clients", type=int, metavar="N", help="of stream")
+    one.add_argument("--lines", type=int, metavar="N", help="of writing: flow lines")
+    one.add_argument("--rate", type=int, metavar="HZ", help="events, or snapshots of all lines, each second (100; 50)")
     one.add_argument("--seconds", type=float, metavar="S", default=8.0, help="time of publishing (8)")
     arguments = parser.parse_args()
     if arguments.clients and arguments.part != "stream":
         parser.error("--clients is for: python -m benchmark stream --clients N --rate HZ")
+    if arguments.lines and arguments.part != "writing":
+        parser.error("--lines is for: python -m benchmark writing --lines N --rate HZ")
     return arguments
 
 
 def _cells(arguments: argparse.Namespace, scale: float) -> list[stream.StreamCell]:
     if arguments.clients:
-        one = stream.StreamCell(arguments.clients, arguments.rate)
+        one = stream.StreamCell(arguments.clients, arguments.rate or 100)
         known = (cell for cell in stream.CELLS if (cell.clients, cell.rate_hz) == (one.clients, one.rate_hz))
         return [replace(next(known, one), seconds=arguments.seconds)]  # a known one has targets of its own
     return [replace(cell, seconds=cell.seconds * scale) for cell in stream.CELLS]
+
+
+def _write_cells(arguments: argparse.Namespace, scale: float) -> list[history.WriteCell]:
+    if arguments.lines:
+        return [history.WriteCell(arguments.lines, arguments.rate or 50, seconds=arguments.seconds)]
+    return [replace(cell, seconds=cell.seconds * scale) for cell in history.CELLS]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from typing import Literal
 from benchmark.children import PARAMETERS, PATIENCE_S, Child
 from benchmark.load import LoadError
 
-ServerName = Literal["floor", "bridge"]
+ServerName = Literal["floor", "bridge", "without_database"]
+
+BRIDGES = {"bridge": "plainview_ros.bridge.node", "without_database": "benchmark.without_database"}
 
 DEFAULT_DOMAIN = "97"
 
@@ -29,6 +31,8 @@ class Server:
     port: int
     start_s: float
     """From its command to its first 200."""
+    database_url: str
+    """Of the database that a bridge has."""
 
     @property
     def pid(self) -> int:
@@ -56,13 +60,19 @@ class Bench:
             self._environment.pop(name, None)
 
     @contextmanager
-    def server(self, name: ServerName, **settings: object) -> Iterator[Server]:
+    def server(self, name: ServerName, *, postgres_url: str = "", **settings: object) -> Iterator[Server]:
         """The floor, or the bridge with settings (the floor has none) and a state directory of its own.
+
+        Args:
+            name: of what is measured.
+            postgres_url: of its database; none: SQLite in the state directory.
+            settings: ROS parameters.
 
         Raises:
             ChildError: when it does not start, or does not serve what is asked of it.
         """
-        server = self.start_server(name, free_port(), self.new_directory(), **settings)
+        port, state = free_port(), self.new_directory()
+        server = self.start_server(name, port, state, postgres_url=postgres_url, **settings)
         try:
             yield server
         except (TimeoutError, ConnectionError, LoadError) as error:
@@ -70,25 +80,29 @@ class Bench:
         finally:
             server.child.stop()
 
-    def start_server(self, name: ServerName, port: int, state: Path, **settings: object) -> Server:
+    def start_server(
+        self, name: ServerName, port: int, state: Path, *, postgres_url: str = "", **settings: object
+    ) -> Server:
         """As :meth:`server`, on a given port and with a state that may be there already; its caller stops it."""
-        if name == "floor":
-            module, arguments = "benchmark.floor", ["--port", str(port)]
-        else:
-            module, arguments = "plainview_ros.bridge.node", _ros_arguments(port=port, **settings)
-        environment = self._environment | {"PLAINVIEW_STATE_DIR": str(state)}
         began_s = monotonic()
-        child = Child(module, arguments, environment, self._log(name))
+        child = self.launch(name, port, state, postgres_url=postgres_url, **settings)
         try:
-            while not answers(port):
-                child.check()
-                if monotonic() > began_s + PATIENCE_S:
-                    raise TimeoutError(f"{name} does not answer")
-                sleep(0.002)
+            wait_for_answer(child, port)
         except BaseException:
             child.kill()
             raise
-        return Server(child, port, monotonic() - began_s)
+        return Server(child, port, monotonic() - began_s, postgres_url or sqlite_url(state))
+
+    def launch(self, name: ServerName, port: int, state: Path, *, postgres_url: str = "", **settings: object) -> Child:
+        """Its process, which does not answer yet; its caller ends it."""
+        if name == "floor":
+            module, arguments = "benchmark.floor", ["--port", str(port)]
+        else:
+            module, arguments = BRIDGES[name], _ros_arguments(port=port, **settings)
+        environment = self._environment | {"PLAINVIEW_STATE_DIR": str(state)}
+        if postgres_url:
+            environment["POSTGRES_URL"] = postgres_url
+        return Child(module, arguments, environment, self._log(name))
 
     @contextmanager
     def module(self, name: str, **settings: object) -> Iterator[Child]:
@@ -138,11 +152,26 @@ def allow_open_files(wanted: int = 16_384) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
 
 
+def sqlite_url(state: Path) -> str:
+    """Of the database that a bridge makes in its state directory."""
+    return f"sqlite:///{state / 'plainview.db'}"
+
+
 def free_port() -> int:
     """A TCP port of the loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for_answer(child: Child, port: int) -> None:
+    """Until ``GET /health`` is answered with 200. Raises :class:`ChildError` when the process ends before."""
+    end_s = monotonic() + PATIENCE_S
+    while not answers(port):
+        child.check()
+        if monotonic() > end_s:
+            raise child.failure("does not answer")
+        sleep(0.002)
 
 
 def answers(port: int) -> bool:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from array import array
+from collections.abc import Callable, Mapping
 from random import Random
 from time import time_ns
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import FluidPressure
 
 from benchmark.frames import stamp_text
-from benchmark.rig import NOMINAL, bench_tags
-from plainview_ros.msg import ScanFrame, ValveActuation
+from benchmark.rig import CHANNELS, NOMINAL, bench_tags
+from plainview_ros.msg import ChannelState, FlowLineState, FlowState, ScanFrame, ValveActuation
 from plainview_ros.ros import qos, topics
 
 
@@ -58,6 +59,83 @@ class Actuations:
         return message
 
 
+class Strokes:
+    """Strokes one after the other: an even number requests one, the next completes it.
+
+    The stroke's number is its id, so what has become of it can be found again; when it is requested also its stamp.
+    """
+
+    type = ValveActuation
+    topic = topics.VALVE_ACTUATIONS
+    qos = qos.EVENT
+
+    def __init__(self) -> None:
+        nan = float("nan")
+        self._requested = ValveActuation(
+            valve_id="v-101",
+            phase=ValveActuation.PHASE_REQUESTED,
+            target_position=1.0,
+            final_position=nan,
+            peak_torque_nm=nan,
+            duration_s=nan,
+            reason="benchmark",
+        )
+        self._completed = ValveActuation(
+            valve_id="v-101",
+            phase=ValveActuation.PHASE_COMPLETED,
+            target_position=1.0,
+            final_position=1.0,
+            peak_torque_nm=20.0,
+            duration_s=0.01,
+            reason="benchmark",
+        )
+
+    def fill(self, number: int) -> ValveActuation:
+        stroke, is_completed = divmod(number, 2)
+        message = self._completed if is_completed else self._requested
+        message.event_id.uuid = np.frombuffer(uuid4().bytes, np.uint8)
+        message.actuation_id.uuid = np.frombuffer(stroke_id(stroke).bytes, np.uint8)
+        message.header.stamp = _now()
+        message.requested_by = stamp_text(stroke)
+        return message
+
+
+def stroke_id(stroke: int) -> UUID:
+    """Id of a stroke, from 0 on; none of them is the nil UUID."""
+    return UUID(int=stroke + 1)
+
+
+class Flows:
+    """Snapshots of so many flow lines of :func:`benchmark.rig.write_rig`, every value in them fresh."""
+
+    type = FlowState
+    topic = topics.FLOW_STATE
+    qos = qos.STATE
+
+    def __init__(self, lines: int) -> None:
+        self._message = FlowState(source=FlowState.SOURCE_SIMULATED, publishers=["/benchmark_publisher"])
+        self._message.lines = [
+            FlowLineState(
+                id=f"bench-{line}",
+                name=f"Bench {line}",
+                channels=[
+                    ChannelState(channel=channel, tag=f"{prefix}-b{line}", min=low, max=high, mean=NOMINAL[channel])
+                    for channel, (prefix, (low, high)) in CHANNELS.items()
+                ],
+            )
+            for line in range(lines)
+        ]
+        self._channels = [channel for line in self._message.lines for channel in line.channels]
+
+    def fill(self, number: int) -> FlowState:
+        stamp = _now()
+        self._message.header.stamp = stamp
+        for channel in self._channels:
+            channel.stamp = stamp
+            channel.value = NOMINAL[channel.channel] * (1 + number % 100 / 1e5)
+        return self._message
+
+
 class Scans:
     """Scan frames with the four instruments of so many flow lines of :func:`benchmark.rig.write_rig`."""
 
@@ -98,18 +176,21 @@ class Pressures:
         return self._message
 
 
-def source_of(name: str, lines: int) -> Source:
-    """The source called ``actuations``, ``scans`` or ``pressures``."""
-    if name == "actuations":
-        return Actuations()
-    return Scans(lines) if name == "scans" else Pressures(lines)
+SOURCES: Mapping[str, Callable[[int], Source]] = {
+    "actuations": lambda _lines: Actuations(),
+    "strokes": lambda _lines: Strokes(),
+    "flows": Flows,
+    "scans": Scans,
+    "pressures": Pressures,
+}
+"""By name, made for a number of flow lines."""
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """How the publisher and the least subscriber are told of a source."""
-    parser.add_argument("source", choices=("actuations", "scans", "pressures"))
+    parser.add_argument("source", choices=tuple(SOURCES))
     parser.add_argument("--count", type=int, required=True, help="messages")
-    parser.add_argument("--lines", type=int, default=1, help="flow lines of the rig, for scans and pressures")
+    parser.add_argument("--lines", type=int, default=1, help="flow lines of the rig, for flows, scans and pressures")
 
 
 def _now() -> Time:

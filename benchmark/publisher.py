@@ -1,7 +1,8 @@
 """A process with one rclpy publisher: a number of messages at a steady rate, each stamped when it is published.
 
-It prints ``{"ready": ...}`` once somebody subscribes, begins when it reads a line, prints what it did, and stays until
-its standard input ends: what is not yet delivered is still sent, and a reader that joins late is handed what is kept.
+It prints ``{"ready": ...}`` once somebody subscribes, begins when it reads a line, ends when it has published all or
+reads another, prints what it did, and stays until its standard input ends: what is not yet delivered is still sent, and
+a reader that joins late is handed what is kept.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import argparse
 import json
 import sys
 import time
+from threading import Event, Thread
 
 import rclpy
 
-from benchmark.messages import Source, add_source_arguments, source_of
+from benchmark.messages import SOURCES, Source, add_source_arguments
 
 PATIENCE_S = 30.0
 
@@ -30,18 +32,31 @@ def publish(source: Source, rate_hz: float, count: int) -> None:
     print(json.dumps({"ready": source.topic}), flush=True)
     if not sys.stdin.readline():
         return
-    period_ns = 1e9 / rate_hz
+    enough, hung_up = Event(), Event()
+    Thread(target=_listen, args=(enough, hung_up), daemon=True).start()
+    period_ns, published = 1e9 / rate_hz, 0
     cpu_s, began_ns = time.process_time(), time.monotonic_ns()
     for number in range(count):
         early_ns = began_ns + number * period_ns - time.monotonic_ns()
         if early_ns > 0:
             time.sleep(early_ns / 1e9)
+        if enough.is_set():
+            break
         publisher.publish(source.fill(number))
+        published += 1
     took_s = (time.monotonic_ns() - began_ns) / 1e9
     cpu_s = time.process_time() - cpu_s
-    print(json.dumps({"published": count, "rate_hz": count / took_s, "cpu_us": cpu_s / count * 1e6}), flush=True)
-    sys.stdin.read()
+    cpu_us = cpu_s / max(1, published) * 1e6
+    print(json.dumps({"published": published, "rate_hz": published / took_s, "cpu_us": cpu_us}), flush=True)
+    hung_up.wait()
     node.destroy_node()  # not before: what it keeps for others would go with it
+
+
+def _listen(enough: Event, hung_up: Event) -> None:
+    sys.stdin.readline()
+    enough.set()
+    sys.stdin.read()
+    hung_up.set()
 
 
 def main() -> int:
@@ -51,7 +66,7 @@ def main() -> int:
     arguments = parser.parse_args()
     rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
-        publish(source_of(arguments.source, arguments.lines), arguments.rate, arguments.count)
+        publish(SOURCES[arguments.source](arguments.lines), arguments.rate, arguments.count)
     finally:
         rclpy.try_shutdown()
     return 0

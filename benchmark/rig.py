@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import yaml
 
 from benchmark.children import REPOSITORY
 
-CHANNELS = {
-    "flow_rate": ("FT", [-0.2, 0.2]),
-    "pressure": ("PT", [-1.0e5, 6.0e6]),
-    "temperature": ("TT", [-60, 200]),
-    "viscosity": ("VT", [0.0, 1.0]),
+CHANNELS: Mapping[str, tuple[str, tuple[float, float]]] = {
+    "flow_rate": ("FT", (-0.2, 0.2)),
+    "pressure": ("PT", (-1.0e5, 6.0e6)),
+    "temperature": ("TT", (-60.0, 200.0)),
+    "viscosity": ("VT", (0.0, 1.0)),
 }
 """Prefix of the tags, and the believable range in SI units, of each channel of a flow line."""
 

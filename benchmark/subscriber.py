@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from benchmark.frames import read_stamp
 from benchmark.latencies import Latencies
-from benchmark.messages import Actuations, Source, add_source_arguments, source_of
+from benchmark.messages import SOURCES, Actuations, Source, add_source_arguments
 from benchmark.wait_set import draining
 
 PATIENCE_S = 30.0
@@ -88,9 +88,8 @@ def main() -> int:
     arguments = parser.parse_args()
     rclpy.init(args=[], signal_handler_options=rclpy.SignalHandlerOptions.NO)
     try:
-        print(
-            json.dumps(count(source_of(arguments.source, arguments.lines), arguments.count, arguments.mode)), flush=True
-        )
+        source = SOURCES[arguments.source](arguments.lines)
+        print(json.dumps(count(source, arguments.count, arguments.mode)), flush=True)
     finally:
         rclpy.try_shutdown()
     return 0

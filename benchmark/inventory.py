@@ -1,0 +1,105 @@
+"""What is in a database, held against what was published: the tables are read past the bridge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from benchmark.messages import stroke_id
+from plainview_ros.bridge.store.models import BEGAN, alerts, events, flow_metrics, valve_actuations
+
+REQUESTED, COMPLETED = "valve.actuation.requested", "valve.actuation.completed"
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of one load of strokes, what the database has."""
+
+    events: int
+    """Rows."""
+    strokes: int
+    holes: int
+    """Rows that tell of events that are not here, but for the first, which tells that there were none before."""
+    lost: Sequence[int]
+    """Numbers of the messages of :class:`benchmark.messages.Strokes` whose event is not here."""
+    repeated: int
+    late: int
+    """Rows behind one of a later message."""
+    unfinished: int
+    """Strokes whose row is not that of their last transition."""
+    wrong: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, url: str, published: int) -> Kept:
+        """Read it all. Raises ``sqlalchemy.exc.DBAPIError``."""
+        numbers: list[int] = []
+        holes = 0
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            query = select(events.c.type, events.c.data).order_by(events.c.ms, events.c.number, events.c.source)
+            for kind, data in connection.execution_options(yield_per=1000).execute(query):
+                if kind in (REQUESTED, COMPLETED):
+                    stroke = int(json.loads(data)["actuationId"].replace("-", ""), 16) - 1
+                    numbers.append(2 * stroke + (kind == COMPLETED))
+                holes += kind == BEGAN
+            table = valve_actuations.c
+            phases = dict(connection.execute(select(table.id, table.status)).tuples().all())
+        engine.dispose()
+        return cls(
+            events=len(numbers),
+            strokes=len(phases),
+            holes=max(0, holes - 1),
+            lost=sorted(set(range(published)) - set(numbers)),
+            repeated=len(numbers) - len(set(numbers)),
+            late=_late(numbers),
+            unfinished=sum(phases.get(str(stroke_id(n))) != "completed" for n in range(published // 2)),
+        )
+
+    def is_exact(self, published: int) -> bool:
+        """Whether every event is here once and in order, and every stroke with its last transition."""
+        holes = (self.holes, len(self.lost), self.repeated, self.late, self.unfinished)
+        return not any(holes) and (self.events, self.strokes) == (published, (published + 1) // 2)
+
+    def __str__(self) -> str:
+        lost = f"{len(self.lost)} lost" + (f" ({', '.join(map(str, self.lost[:SHOWN]))} ...)" if self.lost else "")
+        return (
+            f"{self.events:,} events ({lost}, {self.repeated} repeated, {self.late} out of order, {self.holes} holes), "
+            f"{self.strokes:,} strokes ({self.unfinished} not as they ended)"
+        )
+
+
+def rows(url: str, table: str) -> int:
+    """How many rows there are of ``events``, ``flow_metrics`` or ``alerts``; none when it does not answer now."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(TABLES[table])).scalar_one())
+    except DBAPIError:
+        return 0
+    finally:
+        engine.dispose()
+
+
+TABLES = {table.name: table for table in (events, flow_metrics, alerts)}
+
+
+def alert_codes(url: str) -> list[str]:
+    """What operators were told of, without repetition."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        codes = sorted(connection.execute(select(alerts.c.code).distinct()).scalars())
+    engine.dispose()
+    return codes
+
+
+def _late(numbers: Iterable[int]) -> int:
+    late, newest = 0, -1
+    for number in numbers:
+        late += number < newest
+        newest = max(number, newest)
+    return late
