@@ -1,0 +1,151 @@
+"""What is done for the database in the background: roll-ups, retention, and measuring it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from plainview_ros.bridge.store.database_thread import DatabaseThread
+from plainview_ros.bridge.store.errors import DatabaseError
+from plainview_ros.bridge.within import within
+
+if TYPE_CHECKING:
+    from plainview_ros.bridge.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+BEGIN_AFTER_S = 5.0
+"""First the bridge comes up, and the writer brings what has waited."""
+ROUND_S = 10.0
+"""Between two rounds when there is nothing left to do."""
+LEAST_PAUSE_S = 0.02
+"""After each step there is a pause, as long as the step took or this: SQLite takes one writer at a time, and who waits
+asks again at intervals of up to 0.1 s."""
+PATIENCE_S = 60.0
+"""A database that is away for less is not spoken of."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """How long something is kept [d]; 0: for ever."""
+
+    raw_days: int
+    minute_days: int
+    hour_days: int
+    event_days: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What there is in the database."""
+
+    size_bytes: int = 0
+    behind_s: Mapping[str, float] = field(default_factory=dict)
+    """Of each table of roll-ups: how far it is behind."""
+    late_minutes: int = 0
+    """Minutes to be rolled up again."""
+
+
+class Upkeep:
+    """Works in small steps on a thread of its own, as long as there is something to do, and then now and then.
+
+    Nothing waits for it. While the database is away it does nothing.
+
+    Args:
+        url: as SQLAlchemy writes it.
+        periods: how long what is kept.
+    """
+
+    def __init__(self, url: str, periods: Periods) -> None:
+        self._periods = periods
+        self._thread = DatabaseThread("upkeep", url)
+        self._ending = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+        self.trouble = ""
+        """What is wrong; empty when nothing is."""
+        self.measured: Measured | None = None
+        """``None`` before the first round."""
+
+    def start(self) -> None:
+        self._working = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """After the step that is under way, without waiting long for it."""
+        self._ending.set()
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+        await self._thread.close()
+
+    async def _work(self) -> None:
+        well_s = time.monotonic()
+        try:
+            await self._pause(BEGIN_AFTER_S)
+            while not self._ending.is_set():
+                try:
+                    more = await self._round()
+                    well_s, self.trouble = time.monotonic(), ""
+                except DatabaseError as error:
+                    more = False
+                    if time.monotonic() > well_s + PATIENCE_S:
+                        self.trouble = f"history is neither rolled up nor bounded: {error}"
+                if not more:
+                    await self._pause(ROUND_S)
+        except Exception as error:
+            self.trouble = f"history is neither rolled up nor bounded any more, start the bridge again: {error!r}"
+            logger.exception("defect: %s", self.trouble)
+
+    async def _round(self) -> bool:
+        """One step of each kind; whether there may be more to do."""
+        more, number = False, 0
+        while True:
+            began_s = time.monotonic()
+            found = await self._thread.call(partial(_step, self._periods, number))
+            if found is None:
+                break
+            more |= found
+            number += 1
+            await self._pause(max(LEAST_PAUSE_S, time.monotonic() - began_s))
+        self.measured = await self._thread.call(_measure)
+        return more
+
+    async def _pause(self, seconds: float) -> None:
+        """Not any longer when the end comes."""
+        with suppress(asyncio.TimeoutError):
+            await within(seconds, self._ending.wait())
+
+
+# -- on the database's thread: these import SQLAlchemy, see __init__.py ------------------------------------------------
+
+
+def _step(periods: Periods, number: int, database: Database) -> bool | None:
+    """Whether there may be more to do of the kind with a number; ``None``: there are not so many kinds."""
+    from plainview_ros.bridge.store import retention, roll_up
+
+    steps = (roll_up.step, *retention.steps(periods))
+    if number == len(steps):
+        return None
+    with database.transaction() as connection:
+        return steps[number](connection, _now_ms())
+
+
+def _measure(database: Database) -> Measured:
+    from plainview_ros.bridge.store import roll_up, size
+
+    with database.transaction() as connection:
+        behind_ms = roll_up.behind_ms(connection, _now_ms())
+        return Measured(
+            size.size_bytes(connection),
+            {table: behind / 1000 for table, behind in behind_ms.items()},
+            roll_up.late_minutes(connection),
+        )
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
