@@ -10,6 +10,7 @@ from plainview_ros import assets
 from plainview_ros.bridge.commands import other_end
 from plainview_ros.bridge.context import Bridge, BridgeDep, ClientDep
 from plainview_ros.bridge.errors import not_found
+from plainview_ros.bridge.gateway import Plain
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.valves import ActuateRequest, Actuation, Valve, ValveHealth
 from plainview_ros.ros.topics import VALVES_STATE
@@ -40,6 +41,21 @@ async def valve(bridge: BridgeDep, valve: ValveDep) -> Valve:
 @router.get("/{valve_id}/health", responses=answers(404))
 async def valve_health(bridge: BridgeDep, valve: ValveDep) -> ValveHealth:
     return ValveHealth.of(valve, *_known(bridge, valve))
+
+
+@router.post("/{valve_id}/actuate", responses=answers(404, 409, 502, 503, 504))
+async def actuate(
+    bridge: BridgeDep, valve: ValveDep, client: ClientDep, wish: Annotated[ActuateRequest | None, Body()] = None
+) -> Actuation:
+    """Stroke a valve; answers as soon as it moves. How it ends is told on `/events`.
+
+    409: it moves already, or its position is not known; 503: nobody serves the action; 504: no answer in time.
+    """
+    wish = wish or ActuateRequest()
+    target = wish.target_position
+    if target is None:
+        target = other_end(valve.id, *bridge.state.asset(VALVES_STATE, valve.id))
+    return Actuation(actuation_id=str(await bridge.gateway.actuate(valve.id, target, client, wish.reason)))
 
 
 def _known(bridge: Bridge, valve: assets.Valve) -> tuple[Plain | None, bool, Plain | None]:
