@@ -15,10 +15,12 @@ from time import monotonic
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import Scope
 
 from plainview_ros import __version__
 from plainview_ros.bridge import problems, restore
 from plainview_ros.bridge.answers import Answers
+from plainview_ros.bridge.audit import Audit
 from plainview_ros.bridge.context import Background, Bridge
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventLog
@@ -35,6 +37,7 @@ from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, 
 from plainview_ros.bridge.schemas.events import TelemetryTick
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.state import State
+from plainview_ros.bridge.store.rows import Row
 from plainview_ros.bridge.streams import DirectSend, Seats, closed_at_signal
 from plainview_ros.bridge.telemetry import Telemetry
 from plainview_ros.bridge.topic_commands import TopicCommands
@@ -68,12 +71,12 @@ async def tick(bridge: Bridge) -> None:
         bridge.log.publish(TelemetryTick.now())
 
 
-async def play_missions(bridge: Bridge) -> None:
-    await bridge.missions.run()
-
 async def restore_late(bridge: Bridge) -> None:
     await restore.restore_late(bridge)
 
+
+async def play_missions(bridge: Bridge) -> None:
+    await bridge.missions.run()
 
 
 async def watch_graph(bridge: Bridge) -> None:
@@ -106,10 +109,10 @@ def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
         topic_commands=TopicCommands(gateway, settings.command_topics),
         video=Video(gateway),
         keeping=keeping,
+        recorder=recorder,
         event_seats=Seats("event streams", settings.max_event_streams, settings.send_timeout_s),
         camera_seats=Seats("camera streams", settings.max_camera_viewers, settings.send_timeout_s),
         started_s=monotonic(),
-        recorder=recorder,
         listeners=(desk.take, watch.take),
     )
 
@@ -130,11 +133,11 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
             log = new_log(gateway.settings)
             keeping = await stack.enter_async_context(kept(log, environment, gateway.settings, gateway.rig.name))
             bridge = assemble(gateway, log, keeping)
+            await restore.restore(bridge)
             app.state.bridge = bridge
             answers.open(bridge)
             gateway.connect(asyncio.get_running_loop(), bridge.take, bridge.tell_loss)
             tasks = [asyncio.create_task(_watched(work, bridge)) for work in BACKGROUND]
-            await restore.restore(bridge)
             try:
                 with closed_at_signal(bridge.close_streams):
                     yield
@@ -149,6 +152,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
     problems.install(app)
     app.state.answers = answers = Answers(app, PROJECTIONS)
     app.add_middleware(DirectSend)
+    app.add_middleware(Audit, _record)
     app.add_middleware(answers.before)  # the outermost: what is answered from memory goes through nothing else
     describe(app, problems.declare, events.declare, answers.declare)
     for router in ROUTERS:
@@ -163,6 +167,11 @@ async def _watched(work: Background, bridge: Bridge) -> None:
     except Exception:
         logger.exception("defect: background work %s has ended", work.__name__)
         bridge.ended.append(work.__name__)
+
+
+def _record(scope: Scope, row: Row) -> None:
+    bridge: Bridge = scope["app"].state.bridge
+    bridge.keeping.ledger.add(row)
 
 
 def _own_ros_side() -> RosSide:

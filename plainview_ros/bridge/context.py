@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
@@ -67,8 +68,8 @@ class Bridge:
         if applied.new:
             for listener in self.listeners:
                 listener(received, applied.live)
-
         self.recorder.record(received, applied)
+
     def tell_loss(self, count: int) -> None:
         """Transitions were lost on the way from ROS: whoever follows the log is told, now or when he resumes."""
         self.log.publish(StreamGap(lost=count, missing_after=str(self.log.newest_id), missing_until=None, at=time()))
@@ -84,9 +85,15 @@ async def get_bridge(connection: HTTPConnection) -> Bridge:
     return bridge
 
 
+def caller(scope: Scope) -> str:
+    """Who asks, as it is kept with a command and in the audit log."""
+    client = scope.get("client")
+    return f"http {client[0]}" if client else "http"
+
+
 async def client_name(request: Request) -> str:
-    """Who asks, as it is kept with a command."""
-    return f"http {request.client.host}" if request.client else "http"
+    """See :func:`caller`."""
+    return caller(request.scope)
 
 
 ClientDep = Annotated[str, Depends(client_name)]
