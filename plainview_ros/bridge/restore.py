@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.incident_desk import FINDINGS
 from plainview_ros.bridge.recorder import TRANSITIONS
+from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.store.errors import DatabaseError
 from plainview_ros.bridge.store.event_store import ASK_AT_START_S
 from plainview_ros.bridge.store.rows import Row
@@ -136,10 +137,11 @@ def newest(rows: Iterable[Row]) -> list[Row]:
 
 def check(topic: str, data: Any) -> None:
     """Raise ``KeyError``, ``TypeError`` or ``ValueError`` when this is no message of the topic as it is today."""
-    TRANSITIONS[topic][2](data, 0)
-    missing = FIELDS[topic] - data.keys()
-    if missing or not data["event_id"]:
-        raise ValueError(f"without {', '.join(sorted(missing)) or 'event_id'}")
+    _, id_field, columns = TRANSITIONS[topic]
+    columns(data, epoch_ms(data["header"]["stamp"]))
+    missing = {id_field, "event_id", *FIELDS[topic]} - data.keys()
+    if missing:
+        raise ValueError(f"without {', '.join(sorted(missing))}")
 
 
 def incident_of(data: Mapping[str, Any]) -> tuple[incidents.Incident, Span]:
