@@ -5,16 +5,19 @@ All of it belongs to the thread it was made on.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, case, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Insert, Table, case, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from plainview_ros.bridge.store.errors import DatabaseError
-from plainview_ros.bridge.store.models import THINGS, Thing, metadata
+from plainview_ros.bridge.store import migrate, roll_up
+from plainview_ros.bridge.store.errors import DatabaseError, DiskFullError, RefusedError
+from plainview_ros.bridge.store.models import THINGS, Thing, flow_metrics, metadata
 from plainview_ros.bridge.store.rows import Row, Value
 
 CONNECT_TIMEOUT_S = 2
@@ -27,21 +30,19 @@ DEAD_PEER_MS = 10_000
 ROUND_TRIP_ROWS = 1000
 """PostgreSQL: so many go in one round trip, instead of one each."""
 
-SCHEMA_LOCK = 0x706C6169
-"""Advisory lock of PostgreSQL under which tables are made: ``IF NOT EXISTS`` alone fails when two do it at once."""
-
 
 class Database:
-    """A connection, and the tables, which are made where they are missing.
+    """A connection, and the tables, which are brought up to date.
 
     Args:
         url: as SQLAlchemy writes it, of SQLite or of PostgreSQL through psycopg2.
+        as_it_is: whatever the tables are, leave them so.
 
     Raises:
         DatabaseError: this and all methods, when it cannot be done now.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, as_it_is: bool = False) -> None:
         self.dialect = _scheme(url)
         with _told():
             if self.dialect == "sqlite":
@@ -59,15 +60,34 @@ class Database:
             if self.dialect == "sqlite":
                 event.listen(self._engine, "connect", _set_up_sqlite)
         self._inserts = {table.name: self._insert(table) for table in metadata.tables.values()}
+        if not as_it_is:
+            try:
+                self._bring_up_to_date()
+            except DatabaseError:
+                self.close()
+                raise
+
+    def _bring_up_to_date(self) -> None:
         with self.transaction() as connection:
-            if self.dialect == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
-            metadata.create_all(connection)
+            found = migrate.revision(connection)
+        if found != migrate.HEAD:
+            with self.transaction() as connection:
+                migrate.upgrade(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """All or nothing."""
         with _told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Everything as it is at one moment, to be read for however long; others go on writing."""
+        with _told(), self._engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN")  # the driver begins none before it writes
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -82,7 +102,11 @@ class Database:
             tables.setdefault(row.table, []).append(row.values)
         for name, values in sorted(tables.items()):  # in one order, lest two bridges wait for each other
             thing = THINGS.get(name)
+            if name == flow_metrics.name:
+                roll_up.before_write(connection)
             connection.execute(self._inserts[name], values if thing is None else _newest(thing, values))
+            if name == flow_metrics.name:
+                roll_up.after_write(connection, values)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -107,8 +131,11 @@ class Database:
 def _told() -> Iterator[None]:
     try:
         yield
+    except (DataError, IntegrityError) as error:
+        raise RefusedError(_line(error.orig)) from error
     except DBAPIError as error:
-        raise DatabaseError(_line(error.orig)) from error
+        is_full = getattr(error.orig, "pgcode", None) == PG_DISK_FULL or "disk is full" in str(error.orig)
+        raise (DiskFullError if is_full else DatabaseError)(_line(error.orig)) from error
     except (SQLAlchemyError, ImportError) as error:
         raise DatabaseError(_line(error)) from error
 
@@ -125,8 +152,17 @@ def _line(error: BaseException | None) -> str:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        connection.execute(f"PRAGMA {pragma}").close()
+    until = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            break
+        except sqlite3.OperationalError:
+            # Of two that do this to a new file at once one is refused without being made to wait.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = NORMAL").close()
 
 
 def _newest(thing: Thing, rows: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Any]]:
