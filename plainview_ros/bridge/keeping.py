@@ -17,6 +17,7 @@ from plainview_ros.bridge.ledger import Ledger
 from plainview_ros.bridge.redis_mirror import RedisMirror
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store.event_store import SQLITE, EventStore
+from plainview_ros.bridge.store.upkeep import Periods, Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class Keeping:
 
     file: EventFile | None = None
     store: EventStore | None = None
+    upkeep: Upkeep | None = None
+    """Of the store's database."""
     mirror: RedisMirror | None = None
     """Agrees with other bridges on ids and order; ``None``: there are none."""
     ledger: Ledger = field(default_factory=Ledger)
@@ -50,8 +53,9 @@ class Keeping:
         self.file = None
 
     def trouble(self) -> str:
-        """What is wrong with it; empty when nothing is."""
-        troubles = (self.not_started, self.file.trouble if self.file else "", self.store.trouble if self.store else "")
+        """What is wrong beside the way into the database, of which see ``EventStore.condition``; empty: nothing."""
+        parts = (self.file, self.upkeep)
+        troubles = (self.not_started, *(part.trouble for part in parts if part is not None))
         return "; ".join(filter(None, troubles))
 
 
@@ -78,24 +82,34 @@ async def kept(log: EventLog, environment: Environment, settings: Settings, rig:
                 url = None  # it is in the same folder, and may be another bridge's, whose ids are not ours
     if keeping.file:
         try:
-            doubtful, in_file = keeping.file.is_doubtful(), keeping.file.read()
+            doubtful = keeping.file.is_doubtful()
+            in_file = keeping.file.read(doubtful)
             keeping.file.open(in_file.newest if in_file else log.newest_id)
         except OSError as error:
             keeping.abandon_file(f"events are not kept on disk: {error}")
     if url is not None:
-        keeping.store = EventStore(url, log, settings.ring_entries)
+        folder = environment.state_dir if keeping.file else None
+        keeping.store = EventStore(url, log, settings.ring_entries, keeping.ledger, folder, settings.spool_bytes)
+        await keeping.store.make_reserve()
+        periods = Periods(settings.raw_days, settings.minute_days, settings.hour_days, settings.event_days)
+        keeping.upkeep = Upkeep(url, periods)
+    keeping.ledger.is_read = keeping.store is not None
     try:
         earlier = in_file
         if keeping.store and (in_file is None or doubtful):
             stored = await keeping.store.newest(max(settings.ring_entries, MAX_SOURCES))
             earlier = max(filter(None, (in_file, stored)), key=attrgetter("newest"), default=None)
         if earlier is not None:
-            log.restore(*earlier)
+            log.restore(earlier.since, earlier.entries)
             keeping.since_s = log.newest_id.ms / 1000
         if keeping.file:
             if earlier is not in_file:
                 keeping.file.begin(log.newest_id)
             log.keep, log.keep_begin = keeping.file.write, keeping.file.begin
+        if keeping.file and keeping.store:
+            keeping.ledger.restore(keeping.file.rows, keeping.file.newest_row)
+            keeping.ledger.keep = keeping.file.write_row
+            keeping.store.writer.on_stored = keeping.file.stored
         if environment.redis_url is not None:
             keeping.mirror = RedisMirror.of(
                 environment.redis_url, rig, settings.ring_entries, log, restored=earlier is not None
@@ -104,10 +118,14 @@ async def kept(log: EventLog, environment: Environment, settings: Settings, rig:
             earlier = Kept(*log.remembered())
         if keeping.store:
             keeping.store.start(earlier)
+        if keeping.upkeep:
+            keeping.upkeep.start()
         yield keeping
     finally:
         if keeping.mirror:
             await keeping.mirror.close()
+        if keeping.upkeep:
+            await keeping.upkeep.close()
         if keeping.store:
             await keeping.store.close()
         if keeping.file:

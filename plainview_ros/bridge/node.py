@@ -103,11 +103,16 @@ class BridgeNode(ModuleNode):
         _setting("tick_s", "[s] between two telemetry.tick events", 0.1, 60),
         _setting("ring_entries", "Events other than telemetry kept in memory for /events", 10, 1_000_000),
         _setting("ring_bytes", "[byte] of them kept in memory, and as much on disk", 10_000, 1_000_000_000),
+        _setting("spool_bytes", "[byte] kept on disk while the database is away", 100_000, 1_000_000_000_000),
         _setting("telemetry_entries", "Telemetry events kept in memory for /events", 10, 1_000_000),
         _setting("telemetry_bytes", "[byte] of them kept in memory", 10_000, 1_000_000_000),
         _setting("max_event_streams", "Clients of /events at one time", 1, 100_000),
         _setting("max_camera_viewers", "Open camera streams at one time", 1, 10_000),
         _setting("send_timeout_s", "[s] a stream's client may take nothing before it is cut off", 0.1, 600),
+        _setting("raw_days", "[d] flow metrics are kept as they came; 0: for ever", 0, 36_500),
+        _setting("minute_days", "[d] flow metrics of each minute are kept; 0: for ever", 0, 36_500),
+        _setting("hour_days", "[d] flow metrics of each hour are kept; 0: for ever", 0, 36_500),
+        _setting("event_days", "[d] what was told on /events is kept; 0: for ever", 0, 36_500),
         _setting("command_topics", "Fully qualified names of the topics POST /ros2/command may publish on"),
     )
 

@@ -21,11 +21,16 @@ class Settings:
     tick_s: float = 5.0
     ring_entries: int = 10_000
     ring_bytes: int = 16_000_000
+    spool_bytes: int = 256_000_000
     telemetry_entries: int = 2_000
     telemetry_bytes: int = 4_000_000
     max_event_streams: int = 500
     max_camera_viewers: int = 50
     send_timeout_s: float = 20.0
+    raw_days: int = 30
+    minute_days: int = 400
+    hour_days: int = 3650
+    event_days: int = 400
     command_topics: Sequence[str] = ("",)  # of an empty list ROS could not tell the type
 
 
