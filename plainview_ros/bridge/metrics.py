@@ -67,6 +67,16 @@ class BridgeCollector(Collector):
             yield _counter("plainview_store_written", "Events written to the database", keeping.store.written)
             yield _counter("plainview_store_lost", "Events that never reached the database", keeping.store.lost)
             yield _gauge("plainview_store_behind", "Events that wait for the database", keeping.store.behind)
+        if keeping.upkeep is not None and keeping.upkeep.measured is not None:
+            measured = keeping.upkeep.measured
+            yield _gauge("plainview_database_bytes", "Size of the database", measured.size_bytes)
+            behind = GaugeMetricFamily(
+                "plainview_roll_up_behind_seconds", "Time that is not rolled up though it could be", labels=["table"]
+            )
+            for table, behind_s in measured.behind_s.items():
+                behind.add_metric([table], behind_s)
+            yield behind
+            yield _gauge("plainview_roll_up_late", "Minutes to be rolled up again", measured.late_minutes)
         if keeping.mirror is not None:
             mirror = keeping.mirror
             yield _gauge("plainview_redis_away", "1 while the order is not that of other bridges", bool(mirror.trouble))
