@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from benchmark import coldstart, graph, history, ingest, rest, stalled, stream
+from benchmark import coldstart, graph, history, ingest, month, rest, stalled, stream
 from benchmark.bench import Bench, ServerName, allow_open_files
 from benchmark.children import ChildError
 from benchmark.results import Section, machine
@@ -47,6 +47,7 @@ def main() -> int:
             "rest": lambda: rest.run_rest(bench, servers, 4 * scale, repetitions),
             "stalled": lambda: stalled.run_stalled(bench, 20 * scale, repetitions),
             "writing": lambda: history.run_writing(bench, _write_cells(arguments, scale), repetitions),
+            "month": lambda: month.run_month(bench, repetitions),
             "ingest": lambda: ingest.run_ingest(bench, ingest.CELLS, 10 * scale, repetitions),
             "coldstart": lambda: coldstart.run_coldstart(bench, servers, 2 * repetitions - 1),
         }
@@ -79,7 +80,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=("graph", "stream", "rest", "stalled", "writing", "ingest", "coldstart"),
+        choices=("graph", "stream", "rest", "stalled", "writing", "month", "ingest", "coldstart"),
         help="measure this alone and print it",
     )
     parser.add_argument("--quick", action="store_true", help="one shorter run of everything; printed, not written")

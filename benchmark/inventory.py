@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import Select, create_engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from benchmark.messages import stroke_id
@@ -75,14 +75,13 @@ class Kept:
 
 def rows(url: str, table: str) -> int:
     """How many rows there are of ``events``, ``flow_metrics`` or ``alerts``; none when it does not answer now."""
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(TABLES[table])).scalar_one())
-    except DBAPIError:
-        return 0
-    finally:
-        engine.dispose()
+    return _count(url, select(func.count()).select_from(TABLES[table]))
+
+
+def finished(url: str) -> int:
+    """Strokes that are here as they ended; none when it does not answer now."""
+    table = valve_actuations
+    return _count(url, select(func.count()).select_from(table).where(table.c.status == "completed"))
 
 
 TABLES = {table.name: table for table in (events, flow_metrics, alerts)}
@@ -95,6 +94,17 @@ def alert_codes(url: str) -> list[str]:
         codes = sorted(connection.execute(select(alerts.c.code).distinct()).scalars())
     engine.dispose()
     return codes
+
+
+def _count(url: str, query: Select[int]) -> int:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return connection.execute(query).scalar_one()
+    except DBAPIError:
+        return 0
+    finally:
+        engine.dispose()
 
 
 def _late(numbers: Iterable[int]) -> int:

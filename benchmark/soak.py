@@ -1,7 +1,16 @@
-"""Ten minutes with clients that stall, come and go, and a bridge that is killed: each client gets every event once.
+"""What must hold whatever happens, proven by counting; exit code 1 when it did not hold.
 
-Clients keep the last ``id:`` and send it as ``Last-Event-ID`` when they connect again. Exit code 1 when an event was
-lost, repeated or out of order for any of them, or when one was told of a gap.
+clients: ten minutes with clients that stall, come and go, and with ``--kills`` a bridge that is killed. Clients keep
+the last ``id:`` and send it as ``Last-Event-ID`` when they connect again. Wrong is an event that was lost, repeated or
+out of order for any of them, or a gap that one was told of.
+
+outage, hang, killed, disk-full: what is in the database after PostgreSQL was killed or silent for two minutes, the
+bridge was killed fifty times, the disk was full for a minute, under a load that goes on. Wrong is an event that is not
+there once and in order, a stroke not as it ended, a reading that is neither there nor counted as given up.
+
+together: two bridges start at once on an empty database, twenty times.
+
+history: the last five of these, one after the other; 15 minutes, --quick about 5.
 """
 
 from __future__ import annotations
@@ -9,6 +18,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +27,14 @@ from time import monotonic, process_time
 
 from benchmark.bench import Bench, Server, allow_open_files, free_port
 from benchmark.clients import Client, Clients, StalledClients
+from benchmark.disk_full import prove_disk_full
+from benchmark.killed import prove_killed
+from benchmark.outage import prove_outage
+from benchmark.postgres import postgres_server
 from benchmark.process_cost import cpu_s, machine_s, rss_mb
+from benchmark.proof import Finding
 from benchmark.results import number
+from benchmark.together import Starts, prove_together
 
 REPORT_S = 60.0
 STALL_S = 30.0
@@ -259,31 +275,77 @@ class Soak:
         )
 
 
+PROOFS = ("outage", "hang", "killed", "disk-full", "together")
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmark.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--clients", type=int, default=200, help="all of them")
-    parser.add_argument("--stalled", type=int, default=20, help="of these, that never read")
-    parser.add_argument("--flapping", type=int, default=20, help="of these, that come and go")
-    parser.add_argument("--rate", type=int, default=100, help="events each second")
-    parser.add_argument("--kills", type=int, default=0, help="kill -9 of the bridge, evenly spread")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    plan = Plan(
+    arguments = _parse()
+    allow_open_files()
+    with tempfile.TemporaryDirectory(prefix="plainview-soak-") as directory, suppress(KeyboardInterrupt):
+        bench = Bench(Path(directory))
+        if arguments.part == "clients":
+            verdict = Soak(bench, _plan(arguments)).run()
+            print(verdict)
+            return 0 if verdict.is_exact else 1
+        wrong = 0
+        for proof in PROOFS if arguments.part == "history" else (arguments.part,):
+            for finding in _findings(bench, proof, arguments):
+                print(finding, flush=True)
+                wrong += bool(finding.wrong)
+        return min(wrong, 1)
+    return 130
+
+
+def _findings(bench: Bench, proof: str, arguments: argparse.Namespace) -> Iterator[Finding | Starts]:
+    """One proof, on each database that it is about."""
+    if proof in ("outage", "hang"):
+        seconds = arguments.seconds or (20.0 if arguments.quick else 120.0)
+        yield prove_outage(bench, "killed" if proof == "outage" else "hanging", seconds)
+        return
+    with postgres_server() as postgres:
+        for database in (None, postgres):
+            if proof == "killed":
+                kills = arguments.kills or (8 if arguments.quick else 50)
+                yield prove_killed(bench, kills, arguments.seed, database)
+            elif proof == "together":
+                yield prove_together(bench, arguments.starts or (3 if arguments.quick else 20), database)
+            else:
+                try:
+                    yield prove_disk_full(bench, arguments.seconds or (15.0 if arguments.quick else 60.0), database)
+                except PermissionError as error:
+                    print(f"disk-full: skipped, {error}", flush=True)
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    return Plan(
         arguments.clients,
         arguments.stalled,
         arguments.flapping,
         arguments.rate,
         60 * arguments.minutes,
-        arguments.kills,
+        arguments.kills or 0,
         arguments.seed,
     )
-    allow_open_files()
-    with tempfile.TemporaryDirectory(prefix="plainview-soak-") as directory, suppress(KeyboardInterrupt):
-        verdict = Soak(Bench(Path(directory)), plan).run()
-        print(verdict)
-        return 0 if verdict.is_exact else 1
-    return 130
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", default="clients", choices=("clients", "history", *PROOFS))
+    parser.add_argument("--kills", type=int, help="kill -9 of the bridge: clients, evenly spread (0); killed (50)")
+    parser.add_argument("--seed", type=int, default=0)
+    clients = parser.add_argument_group("clients")
+    clients.add_argument("--minutes", type=float, default=10.0)
+    clients.add_argument("--clients", type=int, default=200, help="all of them")
+    clients.add_argument("--stalled", type=int, default=20, help="of these, that never read")
+    clients.add_argument("--flapping", type=int, default=20, help="of these, that come and go")
+    clients.add_argument("--rate", type=int, default=100, help="events each second")
+    history = parser.add_argument_group("history and its parts")
+    history.add_argument("--seconds", type=float, help="of outage and hang (120), of disk-full (60)")
+    history.add_argument("--starts", type=int, help="together: how often (20)")
+    history.add_argument("--quick", action="store_true", help="each below two minutes")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
