@@ -108,11 +108,13 @@ class Answers:
     Args:
         app: the application whose routes render.
         projections: whose answers are kept; a path belongs to the first that has it.
+        others: paths that none of them has, although they look like it.
     """
 
-    def __init__(self, app: FastAPI, projections: Sequence[Projection]) -> None:
+    def __init__(self, app: FastAPI, projections: Sequence[Projection], others: Sequence[str] = ()) -> None:
         self._fastapi = app
         self._inner: ASGIApp = app.router
+        self._others = frozenset(others)
         self._paths = [(*compile_path(path)[:2], projection) for projection in projections for path in projection.paths]
         self._bridge: Bridge | None = None
         self._held: OrderedDict[Key, Held] = OrderedDict()
@@ -183,6 +185,8 @@ class Answers:
         if len(key.path) + len(key.query) > MAX_KEY_BYTES:
             return None
         path = key.path.removeprefix(key.root_path)
+        if path in self._others:
+            return None
         return next((projection for pattern, _, projection in self._paths if pattern.match(path)), None)
 
     def _render(self, key: Key, projection: Projection, bridge: Bridge) -> Held:

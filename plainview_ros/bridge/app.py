@@ -30,7 +30,7 @@ from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.mission_player import MissionPlayer
 from plainview_ros.bridge.openapi import describe
-from plainview_ros.bridge.projections import PROJECTIONS
+from plainview_ros.bridge.projections import HISTORIES, PROJECTIONS
 from plainview_ros.bridge.queries import EmptyParameters
 from plainview_ros.bridge.recorder import Recorder
 from plainview_ros.bridge.routes import cameras, core, events, flow, incidents, missions, pipeline, ros2, valves
@@ -56,6 +56,9 @@ ROUTERS = (
 )
 
 logger = logging.getLogger(__name__)
+
+MAX_EXPORTS = 10
+"""All of them take turns at one thread of the database."""
 
 DESCRIPTION = """Watch and operate an oil and gas rig: what its ROS 2 nodes say, as REST and Server-Sent Events.
 
@@ -112,6 +115,7 @@ def assemble(gateway: Gateway, log: EventLog, keeping: Keeping) -> Bridge:
         recorder=recorder,
         event_seats=Seats("event streams", settings.max_event_streams, settings.send_timeout_s),
         camera_seats=Seats("camera streams", settings.max_camera_viewers, settings.send_timeout_s),
+        export_seats=Seats("exports", MAX_EXPORTS, settings.send_timeout_s),
         started_s=monotonic(),
         listeners=(desk.take, watch.take),
     )
@@ -143,6 +147,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
                     yield
             finally:
                 bridge.close_streams()
+                bridge.incidents.record_all()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -150,7 +155,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
     app = FastAPIOffline(title="Plainview API", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.add_middleware(EmptyParameters)
     problems.install(app)
-    app.state.answers = answers = Answers(app, PROJECTIONS)
+    app.state.answers = answers = Answers(app, PROJECTIONS, HISTORIES)
     app.add_middleware(DirectSend)
     app.add_middleware(Audit, _record)
     app.add_middleware(answers.before)  # the outermost: what is answered from memory goes through nothing else

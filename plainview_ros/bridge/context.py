@@ -54,6 +54,7 @@ class Bridge:
     recorder: Recorder
     event_seats: Seats
     camera_seats: Seats
+    export_seats: Seats
     started_s: float
     """When the bridge came up, on the monotonic clock [s]."""
     listeners: tuple[Listener, ...] = ()

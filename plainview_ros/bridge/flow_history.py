@@ -1,4 +1,4 @@
-"""Flow metrics of the last hours, in memory."""
+"""Flow metrics of the last hour, in memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from plainview_ros.bridge.gateway import Plain
 
 Channel: TypeAlias = Literal["flow_rate", "pressure", "temperature", "viscosity"]
+HOUR_S = 3600.0
+
 CHANNELS: tuple[Channel, ...] = ("flow_rate", "pressure", "temperature", "viscosity")
 
 
@@ -54,7 +56,11 @@ def spreads(samples: Iterable[FlowSample]) -> Mapping[Channel, Spread]:
 
 
 class FlowHistory:
-    """The newest samples of every line, oldest first. The capacity is for each line."""
+    """The samples of the last hour of every line, oldest first; what is older is in the database.
+
+    Args:
+        capacity: of each line, that memory is bounded whatever the rate and the stamps are.
+    """
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._capacity = capacity
@@ -66,6 +72,8 @@ class FlowHistory:
         if samples and samples[-1].stamp_s == sample.stamp_s:
             return False
         samples.append(sample)
+        while samples[0].stamp_s < sample.stamp_s - HOUR_S:
+            samples.popleft()
         return True
 
     def newest(self, line_id: str, count: int) -> list[FlowSample]:
@@ -76,8 +84,3 @@ class FlowHistory:
     def between(self, line_id: str, start_s: float, end_s: float) -> list[FlowSample]:
         """A line's samples with a stamp in [start, end], in the order of time."""
         return [sample for sample in self._samples.get(line_id, ()) if start_s <= sample.stamp_s <= end_s]
-
-    def since_s(self, line_id: str) -> float | None:
-        """Stamp of the oldest sample kept."""
-        samples = self._samples.get(line_id)
-        return samples[0].stamp_s if samples else None

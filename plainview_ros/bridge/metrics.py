@@ -49,7 +49,12 @@ class BridgeCollector(Collector):
         given_up = CounterMetricFamily(
             "plainview_stream_clients_given_up", "Streams cut off because their client took nothing", labels=["kind"]
         )
-        for kind, seats in (("events", self._bridge.event_seats), ("cameras", self._bridge.camera_seats)):
+        kinds = {
+            "events": self._bridge.event_seats,
+            "cameras": self._bridge.camera_seats,
+            "exports": self._bridge.export_seats,
+        }
+        for kind, seats in kinds.items():
             clients.add_metric([kind], len(seats.occupants))
             refused.add_metric([kind], seats.refused)
             given_up.add_metric([kind], seats.given_up)

@@ -49,6 +49,9 @@ def _missions_until_s(bridge: Bridge, now_s: float) -> float:
     return inf if bridge.missions.executor.active is None else now_s + ACTIVE_MISSION_S
 
 
+HISTORIES = ("/incidents/history", "/missions/history")
+"""Paths that look like those of a projection and are none."""
+
 PROJECTIONS = (
     Projection(("/health",), _health, _health_until_s),
     _of_topics(("/modules",), *STATES),

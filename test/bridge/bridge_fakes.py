@@ -213,14 +213,16 @@ class FakeBridge:
 
 
 @contextmanager
-def fake_bridge(rig: Rig, settings: Settings | None = None) -> Iterator[FakeBridge]:
+def fake_bridge(
+    rig: Rig, settings: Settings | None = None, environment: Environment | None = None
+) -> Iterator[FakeBridge]:
     gateway = FakeGateway(rig, settings or Settings(command_topics=("/crawler/goal",)))
 
     @contextmanager
     def ros_side() -> Iterator[Gateway]:
         yield gateway
 
-    app = create_app(ros_side, Environment())
+    app = create_app(ros_side, environment or Environment())
     lifespan = app.router.lifespan_context(app)
     asyncio_side = LoopThread()
     try:

@@ -95,9 +95,6 @@ def test_agent_has_a_bounded_number_of_topics(fake: FakeBridge) -> None:
     "query",
     [
         "/flow/anomalies?severity=&type=",
-        "/flow/history?hoursBack=",
-        "/flow/range?start=&end=",
-        "/flow/recentanomalies?hours=&limit=",
         "/rig/detections?cameraId=&type=&confidence_min=",
         "/ros2/nodes?type=&namespace=",
         "/ros2/telemetry?nodeId=&topic=&maxAge=",

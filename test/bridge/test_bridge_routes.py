@@ -367,32 +367,9 @@ def test_source_is_mock_only_while_the_simulator_alone_publishes(fake: FakeBridg
     assert shown == {"source": told, "live": live, "publishers": ["/simulator"], "stale": False}
 
 
-def test_history_range_and_export_tell_what_is_in_memory(fake: FakeBridge) -> None:
-    for age_s in (120, 60, 0):
-        fake.say(make.flow_state(NOW_S - age_s))
-    history = fake.get("/flow/history?hoursBack=0.025")
-    assert (history["sampleCount"], history["anomaliesCount"]) == (2, 0)
-    window = fake.get("/flow/range", params={"start": "2026-09-21T14:12:00Z", "end": NOW_S})
-    assert [metrics["timestamp"] for metrics in window["metrics"]] == ["2026-09-21T14:12:20.000Z", NOW_ISO]
-    assert window["aggregation"]["flow"]["avg"] == pytest.approx(3300)
-    export = fake.get("/flow/export?hours=1")
-    assert (export["format"], export["rowCount"]) == ("csv", 3)
-    assert export["data"].splitlines()[0] == "timestamp,flow_lpm,pressure_pa,temperature_c"
-    assert export["data"].splitlines()[3] == f"{NOW_ISO},3300,1200000,"
-    file = fake.request("GET", "/flow/export?hours=1", headers={"Accept": "text/csv"})
-    assert file.headers["content-type"].startswith("text/csv")
-    assert file.text == export["data"]
-
-
 @pytest.mark.parametrize(
     ("path", "field"),
     [
-        ("/flow/history?hoursBack=-1", "hoursBack"),
-        ("/flow/history?hoursBack=nan", "hoursBack"),
-        ("/flow/range?start=yesterday", "start"),
-        ("/flow/range?start=2026-09-22&end=2026-09-21", "start"),
-        ("/flow/recentanomalies?limit=0", "limit"),
-        ("/flow/export?hours=1e9", "hours"),
         ("/rig/detections?confidence_min=2", "confidence_min"),
     ],
 )
@@ -400,12 +377,6 @@ def test_absurd_question_is_refused_naming_the_field(fake: FakeBridge, path: str
     response = fake.request("GET", path)
     assert response.status_code == 422
     assert response.json()["detail"].startswith(f"{field}: ")
-
-
-def test_recent_anomalies_are_limited_in_time_and_number(fake: FakeBridge) -> None:
-    fake.say(*(make.anomaly("OPENED", stamp_s=NOW_S - 600 * n) for n in range(10)))
-    assert len(fake.get("/flow/recentanomalies?hours=1")) == 7
-    assert len(fake.get("/flow/recentanomalies?hours=1&limit=2")) == 2
 
 
 def test_prediction_is_not_pretended(fake: FakeBridge) -> None:

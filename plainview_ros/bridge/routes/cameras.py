@@ -9,8 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from plainview_ros import assets
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.paging import Name, PagingDep
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.cameras import (
     Camera,
@@ -22,6 +24,7 @@ from plainview_ros.bridge.schemas.cameras import (
     LastFrame,
     RigHealth,
 )
+from plainview_ros.bridge.schemas.history import Page
 from plainview_ros.bridge.video import MotionJpeg, topic_of
 from plainview_ros.ros.topics import CAMERAS_STATE
 
@@ -114,6 +117,18 @@ async def detections(
     records = bridge.state.detections.newest(camera_id=camera_id, type=type_)
     sure = [record for record in records if (record.latest["confidence"] or 0.0) >= confidence_min][:50]
     return Detections(count=len(sure), detections=[Detection.of(record) for record in sure])
+
+
+@router.get("/detections/history", response_model=Page[Detection], responses=answers(503))
+async def detection_history(
+    bridge: BridgeDep,
+    paging: PagingDep,
+    camera_id: Annotated[Name | None, Query(alias="cameraId")] = None,
+    type_: Annotated[Name | None, Query(alias="type")] = None,
+) -> Response:
+    """All detections ever."""
+    part = paging.part("detections", camera_id=camera_id, type=type_)
+    return await archive.things(bridge, "detections", part, lambda found: Detection.of(found.record))
 
 
 @router.get("/health")

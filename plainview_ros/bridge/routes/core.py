@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import RedirectResponse
 
 from plainview_ros import __version__
-from plainview_ros.bridge import health
+from plainview_ros.alerts import Severity
+from plainview_ros.bridge import archive, health
 from plainview_ros.bridge.context import BridgeDep
+from plainview_ros.bridge.paging import Name, PagingDep
+from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.core import About, Health, Module
+from plainview_ros.bridge.schemas.history import Alert, AuditEntry, Page
 
 router = APIRouter(tags=["Core"])
 
@@ -34,6 +38,26 @@ async def get_health(bridge: BridgeDep, response: Response) -> Health:
 @router.get("/modules")
 async def get_modules(bridge: BridgeDep) -> list[Module]:
     return health.modules(bridge.state)
+
+
+@router.get("/alerts", response_model=Page[Alert], responses=answers(503))
+async def alerts(
+    bridge: BridgeDep,
+    paging: PagingDep,
+    status: Literal["raised", "cleared"] | None = None,
+    severity: Severity | None = None,
+    module_key: Annotated[Name | None, Query(alias="moduleKey")] = None,
+    asset_id: Annotated[Name | None, Query(alias="assetId")] = None,
+) -> Response:
+    """All alerts ever; with `status=raised` those that stand."""
+    part = paging.part("alerts", status=status, severity=severity, module_key=module_key, asset_id=asset_id)
+    return await archive.things(bridge, "alerts", part, Alert.of)
+
+
+@router.get("/audit", response_model=Page[AuditEntry], responses=answers(503))
+async def audit(bridge: BridgeDep, paging: PagingDep) -> Response:
+    """What clients commanded, and what was answered."""
+    return await archive.audit(bridge, paging.part("audit"))
 
 
 @router.get(

@@ -6,16 +6,19 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Header, Query, WebSocket
+from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 from fastapi.requests import HTTPConnection
 
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import BridgeDep
 from plainview_ros.bridge.errors import BridgeError
-from plainview_ros.bridge.event_log import EventId, make_entry
+from plainview_ros.bridge.event_log import EventId, Selection, make_entry
 from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
 from plainview_ros.bridge.openapi import add_schema
+from plainview_ros.bridge.paging import PagingDep
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.events import AnyEvent
+from plainview_ros.bridge.schemas.history import EventPage
 from plainview_ros.bridge.snapshot import render
 from plainview_ros.bridge.sse import EventStream
 from plainview_ros.bridge.web_socket import converse
@@ -23,9 +26,20 @@ from plainview_ros.bridge.web_socket import converse
 router = APIRouter(tags=["Core"])
 
 
+Types = Annotated[list[str] | None, Query(description="types of events wanted, e.g. `alert.*,leak.alert`")]
+Assets = Annotated[list[str] | None, Query(description="ids of what events are about, e.g. `v-101,C-South`")]
+
+
+def _selection(types: list[str] | None, assets: list[str] | None) -> Selection | None:
+    try:
+        return selection_of(types or (), assets or ())
+    except ValueError as error:
+        raise BridgeError(422, "invalid_request", str(error)) from None
+
+
 async def wish_of(
-    types: Annotated[list[str] | None, Query(description="types of events wanted, e.g. `alert.*,leak.alert`")] = None,
-    assets: Annotated[list[str] | None, Query(description="ids of what events are about, e.g. `v-101,C-South`")] = None,
+    types: Types = None,
+    assets: Assets = None,
     since: Annotated[
         str, Query(description="id of the last event the client has, or a time (ISO 8601, or ms since the epoch)")
     ] = "",
@@ -33,10 +47,7 @@ async def wish_of(
     last_event_id: Annotated[str, Header(description="goes before `since`: an EventSource sends it anew")] = "",
 ) -> Wish:
     """What a client of /events or /ws asks for."""
-    try:
-        selection = selection_of(types or (), assets or ())
-    except ValueError as error:
-        raise BridgeError(422, "invalid_request", str(error)) from None
+    selection = _selection(types, assets)
     try:
         after = EventId.parse(last_event_id) if last_event_id else None
     except ValueError:
@@ -74,6 +85,14 @@ async def events(bridge: BridgeDep, follower: FollowerDep) -> EventStream:
     once, also over breaks and restarts, or it gets `stream.gap` and should read the present state again.
     """
     return EventStream(follower, bridge.event_seats)
+
+
+@router.get("/events/history", response_model=EventPage, responses=answers(503))
+async def event_history(bridge: BridgeDep, paging: PagingDep, types: Types = None, assets: Assets = None) -> Response:
+    """What was told on /events but for telemetry, newest first, each event as `/ws` sends it."""
+    selection = _selection(types, assets)
+    wanted = selection and (sorted(selection.types or ()), sorted(selection.assets or ()))
+    return await archive.told(bridge, paging.part(f"events {wanted}"), selection)
 
 
 @router.websocket("/ws")

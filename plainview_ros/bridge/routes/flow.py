@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import StreamingResponse
 
+from plainview_ros.bridge import archive, flow_archive
+from plainview_ros.bridge.archive import ask, json_response
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
-from plainview_ros.bridge.flow_history import FlowSample, spreads
+from plainview_ros.bridge.flow_history import HOUR_S, spreads
+from plainview_ros.bridge.paging import Cursor, End, Name, Paging, PagingDep, Period, Start
 from plainview_ros.bridge.problems import answers
-from plainview_ros.bridge.schemas.base import iso, lpm
+from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.schemas.flow import (
     Anomaly,
     CurrentMetrics,
@@ -21,6 +22,7 @@ from plainview_ros.bridge.schemas.flow import (
     FlowHealth,
     FlowMetrics,
     FlowRange,
+    FlowSeries,
     FlowSource,
     FlowStatistics,
     Metrics,
@@ -28,14 +30,14 @@ from plainview_ros.bridge.schemas.flow import (
     Severity,
     Stats,
 )
+from plainview_ros.bridge.schemas.history import Page
 from plainview_ros.ros.topics import FLOW_STATE
-from plainview_ros.utc import moment_s
 
 router = APIRouter(prefix="/flow", tags=["FlowIQ"])
 
-HOUR_S = 3600.0
-CSV_HEADER = "timestamp,flow_lpm,pressure_pa,temperature_c\n"
-CSV_ROWS_PER_CHUNK = 500
+DAY_HOURS = 24.0
+MAX_RANGE_ROWS = 10_000
+MAX_JSON_ROWS = 100_000
 
 Hours = Annotated[float, Query(gt=0, le=24 * 366)]
 
@@ -90,6 +92,18 @@ async def anomalies(
     return [Anomaly.of(record) for record in bridge.state.anomalies.newest(50, severity=severity, type=type_)]
 
 
+@router.get("/anomalies/history", response_model=Page[Anomaly], responses=answers(503))
+async def anomaly_history(
+    bridge: BridgeDep,
+    paging: PagingDep,
+    line_id: Annotated[Name | None, Query(alias="lineId")] = None,
+    severity: Severity | None = None,
+    type_: Annotated[Name | None, Query(alias="type")] = None,
+) -> Response:
+    part = paging.part("anomalies", line_id=line_id, severity=severity, type=type_)
+    return await archive.things(bridge, "flow_anomalies", part, flow_archive.anomaly)
+
+
 @router.get("/source")
 async def source(bridge: BridgeDep) -> FlowSource:
     """Where the instruments' values come from; `ros2` with `live: false`: from nobody at present."""
@@ -102,62 +116,87 @@ async def source(bridge: BridgeDep) -> FlowSource:
     )
 
 
-@router.get("/history", responses=answers(404))
+@router.get("/history", responses=answers(404, 503))
 async def history(
     bridge: BridgeDep, line: LineDep, hours_back: Annotated[Hours, Query(alias="hoursBack")] = 1.0
 ) -> FlowStatistics:
-    now_s = bridge.gateway.now_s()
-    samples = bridge.state.flow.between(line, now_s - hours_back * HOUR_S, now_s)
-    return FlowStatistics(
-        stats=Stats.of(spreads(samples)),
-        anomalies_count=len(bridge.state.recent_anomalies(line, now_s - hours_back * HOUR_S)),
-        sample_count=len(samples),
-        since=bridge.state.flow.since_s(line),
-    )
+    return await ask(bridge, partial(flow_archive.statistics, line, *_last(bridge, hours_back)))
 
 
-@router.get("/range", responses=answers(404))
+@router.get("/range", response_model=FlowRange, responses=answers(404, 503))
 async def range_(
-    bridge: BridgeDep, line: LineDep, start: datetime | None = None, end: datetime | None = None
-) -> FlowRange:
-    """All samples from start to end: ISO 8601 (UTC if it does not say) or epoch time; default: the last hour."""
-    end_s = moment_s(end) if end else bridge.gateway.now_s()
-    start_s = moment_s(start) if start else end_s - HOUR_S
-    if start_s > end_s:
-        raise BridgeError(422, "invalid_request", "start: expected a time before end")
-    samples = bridge.state.flow.between(line, start_s, end_s)
-    return FlowRange(
-        metrics=[Metrics.of(sample) for sample in samples],
-        aggregation=Stats.of(spreads(samples)),
-        since=bridge.state.flow.since_s(line),
-    )
+    bridge: BridgeDep,
+    line: LineDep,
+    start: Start = None,
+    end: End = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_RANGE_ROWS)] = MAX_RANGE_ROWS,
+    cursor: Cursor = None,
+) -> Response:
+    """Samples from start to before end, oldest first; default: the last hour."""
+    part = Paging(start, end, limit, cursor).part("flow/range", line_id=line)
+    stretch = _stretch(bridge, start, end, HOUR_S)
+    return json_response(await ask(bridge, partial(flow_archive.range_, line, *stretch, part)))
 
 
-@router.get("/recentanomalies")
+@router.get("/series", response_model=FlowSeries, responses=answers(404, 503))
+async def series(
+    bridge: BridgeDep,
+    line: LineDep,
+    start: Start = None,
+    end: End = None,
+    points: Annotated[int, Query(ge=2, le=5000, description="at the most")] = 1000,
+) -> Response:
+    """Least, mean and greatest values of equal stretches of time, to plot any range; default: the last hour.
+
+    Made of roll-ups where the stretches are whole minutes or hours. Of a time of which only roll-ups are kept, what is
+    before the first and after the last whole minute (or hour) of the range is left out.
+    """
+    stretch = _stretch(bridge, start, end, HOUR_S)
+    return json_response(await ask(bridge, partial(flow_archive.series, line, *stretch, points)))
+
+
+@router.get("/recentanomalies", responses=answers(503))
 async def recent_anomalies(
     bridge: BridgeDep, hours: Hours = 24.0, limit: Annotated[int, Query(ge=1, le=1000)] = 50
 ) -> list[Anomaly]:
     """Newest first."""
-    oldest_s = bridge.gateway.now_s() - hours * HOUR_S
-    records = [record for record in bridge.state.anomalies.newest() if record.since_s >= oldest_s]
-    return [Anomaly.of(record) for record in records[:limit]]
+    start_ms, _ = _last(bridge, hours)
+    return await ask(bridge, partial(flow_archive.anomalies, Paging(start_ms, None, limit, None).part("")))
 
 
 @router.get(
     "/export",
     response_model=FlowExport,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": CSV_HEADER}}}, **answers(404)},
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": flow_archive.CSV_HEADER}}},
+        **answers(404, 503),
+    },
 )
 async def export(
-    bridge: BridgeDep, line: LineDep, hours: Hours = 24.0, accept: Annotated[str, Header()] = ""
+    bridge: BridgeDep,
+    line: LineDep,
+    hours: Hours | None = None,
+    start: Start = None,
+    end: End = None,
+    accept: Annotated[str, Header()] = "",
 ) -> FlowExport | Response:
-    """Oldest first, as JSON with the text in `data`, or as a file for `Accept: text/csv`."""
-    now_s = bridge.gateway.now_s()
-    samples = bridge.state.flow.between(line, now_s - hours * HOUR_S, now_s)
+    """Samples of the last 24 or so many hours, or from start to before end, oldest first.
+
+    JSON with the text in `data` has at most 100,000 of them; for `Accept: text/csv` it is a file of any length.
+    """
+    if hours is not None and (start is not None or end is not None):
+        raise BridgeError(422, "invalid_request", "hours: expected either hours, or start and end")
+    stretch = _stretch(bridge, start, end, (hours or DAY_HOURS) * HOUR_S)
+    portions = flow_archive.csv(bridge, line, stretch)
     if "text/csv" in accept:
-        headers = {"Content-Disposition": f'attachment; filename="{line}.csv"'}
-        return StreamingResponse(_csv_chunks(samples), media_type="text/csv", headers=headers)
-    return FlowExport(data=CSV_HEADER + "".join(map(_csv_row, samples)), row_count=len(samples))
+        return flow_archive.CsvFile(await anext(portions), portions, f"{line}.csv", bridge.export_seats)
+    rows = await flow_archive.count(bridge, line, stretch, MAX_JSON_ROWS + 1)
+    if rows > MAX_JSON_ROWS:
+        name = "hours" if start is None else "start"
+        detail = f"{name}: expected at most {MAX_JSON_ROWS:,} samples, there are more: ask with Accept: text/csv"
+        raise BridgeError(422, "invalid_request", detail)
+    data = "".join([portion async for portion in portions])
+    return FlowExport(data=data, row_count=data.count("\n") - 1)
 
 
 @router.get("/prediction", responses=answers(404))
@@ -170,12 +209,21 @@ def _current(bridge: Bridge, line: str) -> CurrentMetrics:
     return CurrentMetrics.now(line, *bridge.state.asset(FLOW_STATE, line))
 
 
-async def _csv_chunks(samples: list[FlowSample]) -> AsyncIterator[str]:
-    yield CSV_HEADER
-    for first in range(0, len(samples), CSV_ROWS_PER_CHUNK):
-        yield "".join(map(_csv_row, samples[first : first + CSV_ROWS_PER_CHUNK]))
+def _last(bridge: Bridge, hours: float) -> tuple[int, int]:
+    """The last hours up to now, which is in it."""
+    return _stretch(bridge, None, None, hours * HOUR_S)
 
 
-def _csv_row(sample: FlowSample) -> str:
-    values: Iterable[float | None] = (lpm(sample.flow_rate), sample.pressure, sample.temperature)
-    return ",".join((iso(sample.stamp_s), *("" if value is None else f"{value:.10g}" for value in values))) + "\n"
+def _stretch(bridge: Bridge, start_ms: int | None, end_ms: int | None, default_s: float) -> tuple[int, int]:
+    """From start to end [ms]; default: up to now, which is in it, and so long.
+
+    Raises:
+        BridgeError: it ends before it begins.
+    """
+    now_ms = epoch_ms(bridge.gateway.now_s())
+    if start_ms is None:
+        start_ms = (now_ms if end_ms is None else end_ms) - round(default_s * 1000)
+    if end_ms is None:
+        end_ms = now_ms + 1
+    Period.of(start_ms, end_ms)
+    return max(0, start_ms), max(0, end_ms)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from plainview_ros.alerts import Severity
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.paging import PagingDep
 from plainview_ros.bridge.problems import answers
+from plainview_ros.bridge.restore import incident_of
+from plainview_ros.bridge.schemas.history import Page
 from plainview_ros.bridge.schemas.incidents import (
     Incident,
     Incidents,
@@ -52,6 +57,15 @@ async def health(bridge: BridgeDep) -> IncidentsHealth:
         avg_resolution_minutes=round(sum(took_s) / len(took_s) / 60, 1) if took_s else 0.0,
         system_health=max(0, 100 - 10 * len(open_ones)),
     )
+
+
+@router.get("/history", response_model=Page[Incident], responses=answers(503))  # before /{incident_id}, too
+async def incident_history(
+    bridge: BridgeDep, paging: PagingDep, status: domain.Status | None = None, severity: Severity | None = None
+) -> Response:
+    """All incidents ever."""
+    part = paging.part("incidents", status=status, severity=severity)
+    return await archive.things(bridge, "incidents", part, lambda found: Incident.of(incident_of(found.data)[0]))
 
 
 @router.get("/{incident_id}", responses=answers(404))

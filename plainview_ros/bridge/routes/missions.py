@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
 
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
+from plainview_ros.bridge.paging import PagingDep
 from plainview_ros.bridge.problems import answers
+from plainview_ros.bridge.restore import mission_of
+from plainview_ros.bridge.schemas.history import Page
 from plainview_ros.bridge.schemas.missions import (
     ActiveMission,
     Branch,
@@ -22,7 +26,7 @@ from plainview_ros.bridge.schemas.missions import (
     SpeedSet,
 )
 from plainview_ros.missions.executor import Executor
-from plainview_ros.missions.mission import StateError
+from plainview_ros.missions.mission import MissionType, StateError, Status
 
 T = TypeVar("T")
 
@@ -61,6 +65,18 @@ async def active(bridge: BridgeDep) -> ActiveMission:
     if mission is None:
         return ActiveMission(active=False, progress=0.0)
     return ActiveMission(active=True, mission=Mission.of(mission, now_s), progress=mission.progress_at(now_s))
+
+
+@router.get("/history", response_model=Page[Mission], responses=answers(503))  # before /{mission_id}, too
+async def mission_history(
+    bridge: BridgeDep,
+    paging: PagingDep,
+    status: Status | None = None,
+    type_: Annotated[MissionType | None, Query(alias="type")] = None,
+) -> Response:
+    """All missions ever, as they were when they last changed."""
+    part = paging.part("missions", status=status, type=type_)
+    return await archive.things(bridge, "missions", part, lambda found: Mission.of(mission_of(found.data), 0.0))
 
 
 @router.get("/{mission_id}", responses=answers(404))

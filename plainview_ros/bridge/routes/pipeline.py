@@ -5,15 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Response
 
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import BridgeDep, ClientDep
 from plainview_ros.bridge.errors import not_found
 from plainview_ros.bridge.journal import Record
+from plainview_ros.bridge.paging import Name, PagingDep
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.base import litres
+from plainview_ros.bridge.schemas.history import Page
 from plainview_ros.bridge.schemas.pipeline import (
     Leak,
+    LeakSeverity,
+    LeakStatus,
     PipelineAlerts,
     PipelineHealth,
     PressureReading,
@@ -55,6 +60,19 @@ async def health(bridge: BridgeDep) -> PipelineHealth:
         pressure_profile=[PressureReading.model_validate(point) for point in state["profile"]] if state else [],
         stale=bridge.state.is_stale(PIPELINE_STATE),
     )
+
+
+@router.get("/leaks", response_model=Page[Leak], responses=answers(503))
+async def leaks(
+    bridge: BridgeDep,
+    paging: PagingDep,
+    section: Name | None = None,
+    severity: LeakSeverity | None = None,
+    status: LeakStatus | None = None,
+) -> Response:
+    """All leaks ever, as they are now or were at last."""
+    part = paging.part("leaks", section=section, severity=severity, status=status)
+    return await archive.things(bridge, "leak_detections", part, lambda found: Leak.of(found.record))
 
 
 @router.get("/sections/{section}", responses=answers(404))

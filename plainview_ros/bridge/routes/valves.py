@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Response
 
 from plainview_ros import assets
+from plainview_ros.bridge import archive
 from plainview_ros.bridge.commands import other_end
 from plainview_ros.bridge.context import Bridge, BridgeDep, ClientDep
 from plainview_ros.bridge.errors import not_found
 from plainview_ros.bridge.gateway import Plain
+from plainview_ros.bridge.paging import PagingDep
 from plainview_ros.bridge.problems import answers
+from plainview_ros.bridge.schemas.history import Page, Stroke
 from plainview_ros.bridge.schemas.valves import ActuateRequest, Actuation, Valve, ValveHealth
 from plainview_ros.ros.topics import VALVES_STATE
 
@@ -41,6 +44,12 @@ async def valve(bridge: BridgeDep, valve: ValveDep) -> Valve:
 @router.get("/{valve_id}/health", responses=answers(404))
 async def valve_health(bridge: BridgeDep, valve: ValveDep) -> ValveHealth:
     return ValveHealth.of(valve, *_known(bridge, valve))
+
+
+@router.get("/{valve_id}/actuations", response_model=Page[Stroke], responses=answers(404, 503))
+async def actuations(bridge: BridgeDep, valve: ValveDep, paging: PagingDep) -> Response:
+    """All strokes of a valve."""
+    return await archive.things(bridge, "valve_actuations", paging.part("strokes", valve_id=valve.id), Stroke.of)
 
 
 @router.post("/{valve_id}/actuate", responses=answers(404, 409, 502, 503, 504))

@@ -116,7 +116,7 @@ class Stat(Schema):
     avg: float | None = Field(examples=[3301.5])
 
     @classmethod
-    def of(cls, spread: Spread | None, convert: Callable[[float | None], float | None]) -> Stat:
+    def of(cls, spread: Spread | None, convert: Callable[[float | None], float | None] = lambda value: value) -> Stat:
         low, high, mean = spread or (None, None, None)
         return cls(min=convert(low), max=convert(high), avg=convert(mean))
 
@@ -127,6 +127,12 @@ class Stats(Schema):
     flow: Stat
     pressure: Stat
     temperature: Stat
+
+    @classmethod
+    def of_web(cls, spreads: Mapping[str, Spread]) -> Stats:
+        """Of what has the web's units and names already."""
+        fields = {"flow": "flow_rate_lpm", "pressure": "pressure_pa", "temperature": "temperature_c"}
+        return cls(**{field: Stat.of(spreads.get(metric)) for field, metric in fields.items()})
 
     @classmethod
     def of(cls, spreads: Mapping[Channel, Spread]) -> Stats:
@@ -161,15 +167,39 @@ class FlowSource(Schema):
 
 class FlowStatistics(Schema):
     stats: Stats
-    anomalies_count: int = Field(examples=[0])
-    sample_count: int = Field(examples=[3600])
-    since: Instant | None = Field(description="oldest sample that was at hand; null: none")
+    anomalies_count: int = Field(description="detected in this time", examples=[0])
+    sample_count: int = Field(description="values of the metric that has most", examples=[3600])
+    since: Instant | None = Field(description="from when on there is anything of the line; null: nothing")
 
 
 class FlowRange(Schema):
-    metrics: list[Metrics] = Field(description="oldest first")
-    aggregation: Stats
-    since: Instant | None = Field(description="oldest sample that was at hand at all; null: none")
+    metrics: list[Metrics] = Field(description="oldest first, as they came")
+    aggregation: Stats = Field(description="over the whole range, whatever part of it this page has")
+    since: Instant | None = Field(description="from when on there is anything of the line; null: nothing")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null: this is the last", examples=[None])
+
+
+class Bucket(Schema):
+    min: float = Field(examples=[3100.0])
+    avg: float = Field(examples=[3301.5])
+    max: float = Field(examples=[3420.0])
+    count: int = Field(description="values in it", examples=[60])
+
+
+class SeriesPoint(Schema):
+    """In the units of Metrics; null where there is no value."""
+
+    timestamp: Instant = Field(description="beginning of the bucket")
+    flow_rate_lpm: Bucket | None = None
+    pressure_pa: Bucket | None = None
+    temperature_c: Bucket | None = None
+    viscosity: Bucket | None = None
+
+
+class FlowSeries(Schema):
+    line_id: str = Field(examples=["fl-1"])
+    bucket_sec: float = Field(description="[s] length of each bucket", examples=[60.0])
+    points: list[SeriesPoint] = Field(description="oldest first; empty buckets are left out")
 
 
 class FlowExport(Schema):

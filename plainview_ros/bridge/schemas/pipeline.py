@@ -10,6 +10,8 @@ from plainview_ros.bridge.gateway import Plain
 from plainview_ros.bridge.journal import Record
 from plainview_ros.bridge.schemas.base import Body, Instant, Schema, Score, litres, lpm
 
+LeakSeverity = Literal["minor", "major", "critical"]
+LeakStatus = Literal["active", "contained", "repaired"]
 Risk = Literal["low", "medium", "high"]
 
 
@@ -21,11 +23,11 @@ class Location(Schema):
 
 class Leak(Schema):
     id: str = Field(examples=["0d3c1a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
-    severity: Literal["minor", "major", "critical"]
+    severity: LeakSeverity
     location: Location
     volume_estimate: float | None = Field(description="[l] lost since it was detected", examples=[412.5])
     detected_at: Instant
-    status: Literal["active", "contained", "repaired"]
+    status: LeakStatus
     rate_lpm: float | None = Field(description="[l/min] estimated", examples=[165.0])
     position_m: float | None = Field(description="[m] from the inlet of the pipeline", examples=[4950.0])
     evidence: str = Field(description="why PipelineGuard says so", examples=["0.0027 m3/s, 5.1% of the flow"])
