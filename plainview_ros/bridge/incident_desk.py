@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from plainview_ros.assets import Rig
 from plainview_ros.bridge.event_log import EventLog
@@ -26,12 +28,20 @@ EVENTS = {"created": IncidentCreated, "updated": IncidentUpdated}
 """What a change of an incident is told as."""
 
 
+LONG = 50
+RECORD_EVERY_S = 1.0
+"""An incident is recorded with all of its timeline: a longer one not more often than this, unless an operator changes
+it. Of what became part of it since then, a bridge that was killed has forgotten that it did."""
+
+
 class IncidentDesk:
     """Hosts the incidents in the bridge. All methods belong to the asyncio side."""
 
     def __init__(self, rig: Rig, log: EventLog, recorder: Recorder) -> None:
         self._log = log
         self._recorder = recorder
+        self._unrecorded: set[str] = set()
+        """Ids of those that are recorded soon."""
         self.book = IncidentBook(Neighbourhood(rig))
 
     def take(self, received: Received, live: bool) -> None:
@@ -42,7 +52,7 @@ class IncidentDesk:
             if change is not None and live:
                 self._announce(change, finding.stamp_s)
             if change is not None:
-                self.record(change.incident)
+                self._record_soon(change.incident)
 
     def update(self, incident_id: str, update: Update, now_s: float) -> Incident:
         """See :meth:`IncidentBook.update`."""
@@ -53,7 +63,26 @@ class IncidentDesk:
 
     def record(self, incident: Incident) -> None:
         """Have it kept as it is now."""
+        self._unrecorded.discard(incident.id)
         self._recorder.incident(incident, self.book.grave_span(incident.id))
+
+    def record_all(self) -> None:
+        """Have kept what is not yet."""
+        for incident_id in list(self._unrecorded):
+            self._record_late(incident_id)
+
+    def _record_soon(self, incident: Incident) -> None:
+        if len(incident.timeline) <= LONG:
+            self.record(incident)
+        elif incident.id not in self._unrecorded:
+            self._unrecorded.add(incident.id)
+            asyncio.get_running_loop().call_later(RECORD_EVERY_S, self._record_late, incident.id)
+
+    def _record_late(self, incident_id: str) -> None:
+        if incident_id in self._unrecorded:
+            self._unrecorded.discard(incident_id)
+            with suppress(KeyError):  # the book was full and has let it go
+                self.record(self.book.get(incident_id))
 
     def _announce(self, change: Change, stamp_s: float) -> None:
         incident = change.incident
