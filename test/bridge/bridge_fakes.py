@@ -167,6 +167,11 @@ class FakeBridge:
         """Result of something that goes on on the asyncio side."""
         return self._asyncio_side.run(work)
 
+    def record(self) -> FakeBridge:
+        """From now on what is to be kept waits in the ledger, as with a database that is away."""
+        self.bridge.keeping.ledger.is_read = True
+        return self
+
     def next_event(self, event_type: str) -> dict[str, Any]:
         """Data of the next event of a type; others before it are passed over."""
 

@@ -17,6 +17,11 @@ from plainview_ros.bridge.store.models import audit_log
 from plainview_ros.bridge.store.rows import Row
 
 
+@pytest.fixture
+def fake(fake: FakeBridge) -> FakeBridge:
+    return fake.record()
+
+
 def told(fake: FakeBridge) -> list[tuple[Any, ...]]:
     """Who, action and status of what the audit log has."""
     rows = [row.values for row in fake.bridge.keeping.ledger.waiting() if row.table == "audit_log"]
