@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from builtin_interfaces.msg import Time
+from rcl_interfaces.srv import GetParameters
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
+
+from plainview_ros.ros.graph import node_id
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -29,6 +34,12 @@ DOMAINS = range(1, 101)
 """ROS domains whose UDP ports lie below the ephemeral range of Linux."""
 
 DOMAIN_LOCK_PORT = 21000
+
+BIRTH_S = 10.0
+"""So long after its creation at the latest a segment of shared memory is locked by its owner [s]."""
+
+UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"
+"""Whose an endpoint is before its participant has said so."""
 
 
 class Domain:
@@ -47,6 +58,20 @@ class Domain:
 
     def release(self) -> None:
         self._lock.close()
+
+
+def remove_orphaned_memory() -> None:
+    """Remove the shared memory of Fast DDS whose process is gone: a killed one leaves megabytes.
+
+    A segment's owner holds a lock on its file ``_el`` as long as it lives, see ``fastdds shm clean``.
+    """
+    for lock in Path("/dev/shm").glob("fastdds_" + 16 * "[0-9a-f]" + "_el"):
+        with suppress(OSError):  # somebody lives, or somebody else was quicker
+            if time.time() - lock.stat().st_mtime > BIRTH_S:
+                with lock.open("ab") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock.unlink()
+                    lock.with_name(lock.name.removesuffix("_el")).unlink()
 
 
 class Waiter:
@@ -102,14 +127,18 @@ class Inbox(Waiter):
 
 
 class Publisher(Waiter):
-    """Publishes on one topic, and not before as many subscribe there as are meant to hear it."""
+    """Publishes on one topic, and not before as many subscribe there as are meant to hear it, and can."""
 
-    def __init__(self, topic: str, subscribers: int) -> None:
+    def __init__(self, graph: Graph, message_type: Any, topic: str, qos: QoSProfile, subscribers: int) -> None:
         super().__init__()
         self.topic = topic
+        self._graph = graph
         self._wanted = subscribers
         self._matched = 0
-        self.ros: Any = None
+        self._is_heard_by: set[bytes] = set()
+        self._is_reliable = qos.reliability == ReliabilityPolicy.RELIABLE
+        callbacks = PublisherEventCallbacks(matched=self.on_matched)
+        self.ros: Any = graph.node.create_publisher(message_type, topic, qos, event_callbacks=callbacks)
 
     def on_matched(self, event: Any) -> None:
         with self._changed:
@@ -117,12 +146,21 @@ class Publisher(Waiter):
             self._changed.notify_all()
 
     def publish(self, message: Any) -> None:
+        """Not on the graph's own thread (a timer's): there ``ros.publish``, and once is not enough for best effort."""
         self._wait(
             lambda: self._matched >= self._wanted,
             f"{self._wanted} subscribers of {self.topic}",
             lambda: f"there are {self._matched}",
         )
+        if not self._is_reliable:
+            self._be_discovered()
         self.ros.publish(message)
+
+    def _be_discovered(self) -> None:
+        for endpoint, node in self._graph.subscribers(self.topic).items():
+            if endpoint not in self._is_heard_by:
+                self._graph.be_discovered_by(node)
+                self._is_heard_by.add(endpoint)
 
 
 class NodeProcess(Waiter):
@@ -246,10 +284,7 @@ class Graph:
         return now.to_msg()
 
     def publisher(self, message_type: Any, topic: str, qos: QoSProfile, *, subscribers: int = 1) -> Publisher:
-        publisher = Publisher(topic, subscribers)
-        callbacks = PublisherEventCallbacks(matched=publisher.on_matched)
-        publisher.ros = self.node.create_publisher(message_type, topic, qos, event_callbacks=callbacks)
-        return publisher
+        return Publisher(self, message_type, topic, qos, subscribers)
 
     def collect(self, message_type: Any, topic: str, qos: QoSProfile) -> Inbox:
         inbox = Inbox(topic)
@@ -259,8 +294,53 @@ class Graph:
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """Response of a service, once it is there."""
         client = self.node.create_client(service_type, name)
-        assert client.wait_for_service(DEADLINE_S), f"no service {name} within {DEADLINE_S:g} s"
-        return self.result(client.call_async(request))
+        try:
+            assert client.wait_for_service(DEADLINE_S), f"no service {name} within {DEADLINE_S:g} s"
+            for server in self._servers(self.node.resolve_service_name(name)):
+                self.be_discovered_by(server)
+            return self.result(client.call_async(request))
+        finally:
+            self.node.destroy_client(client)
+
+    def be_discovered_by(self, node: str) -> None:
+        """Return once a node has discovered all that the test's node has created so far.
+
+        Discovery is one-sided at first: who has discovered a subscriber or a server may be unknown to it, and then best
+        effort is not received from him and a response not sent to him (the server gives up after 100 ms, see
+        ros2/rmw_fastrtps#842). A node discovers what another creates in the order of its creation, so its answer to a
+        client created last tells that it knows all.
+        """
+        name = f"{node}/get_parameters"
+        client = self.node.create_client(GetParameters, name)
+        answered = threading.Event()
+        end_s = time.monotonic() + DEADLINE_S
+        try:
+            assert client.wait_for_service(DEADLINE_S), f"no service {name} within {DEADLINE_S:g} s"
+            while not answered.is_set():
+                assert time.monotonic() < end_s, f"{node} has not discovered the test within {DEADLINE_S:g} s"
+                client.call_async(GetParameters.Request()).add_done_callback(lambda _: answered.set())
+                answered.wait(1.0)  # this response may be lost too: ask again
+        finally:
+            self.node.destroy_client(client)
+
+    def subscribers(self, topic: str) -> dict[bytes, str]:
+        """Endpoints that subscribe a topic, and the names of their nodes."""
+        end_s = time.monotonic() + DEADLINE_S
+        while True:
+            infos = self.node.get_subscriptions_info_by_topic(topic)
+            if all(info.node_name != UNKNOWN_NODE for info in infos):
+                return {bytes(info.endpoint_gid): node_id(info.node_name, info.node_namespace) for info in infos}
+            assert time.monotonic() < end_s, f"a subscriber of {topic} has no name within {DEADLINE_S:g} s"
+            time.sleep(0.01)  # no event tells it
+
+    def _servers(self, service: str) -> list[str]:
+        """Names of the nodes that serve a service."""
+        names = []
+        for name, namespace in self.node.get_node_names_and_namespaces():
+            with suppress(RuntimeError):  # it has just left the graph
+                if service in dict(self.node.get_service_names_and_types_by_node(name, namespace)):
+                    names.append(node_id(name, namespace))
+        return names
 
     def result(self, future: Any) -> Any:
         """Result of an rclpy future."""
@@ -269,11 +349,27 @@ class Graph:
         assert done.wait(DEADLINE_S), f"no answer within {DEADLINE_S:g} s"
         return future.result()
 
+    @contextmanager
+    def repeating(self, publish: Callable[[], object]) -> Iterator[None]:
+        """Publish fifty times a second, as an instrument does, while the block waits for what comes of it.
+
+        It is called on the graph's own thread, see :meth:`Publisher.publish`.
+        """
+        timer = self.node.create_timer(0.02, publish)
+        try:
+            yield
+        finally:
+            self.node.destroy_timer(timer)
+
     def close(self) -> None:
         self._stopped.set_result(None)
         self._thread.join()
         self._executor.shutdown()  # not before: it does not wait for a thread that spins
-        self.node.destroy_node()  # while the others live: saying goodbye through a killed one's shared memory may crash
+        for waitable in list(self.node.waitables):  # with action clients and servers rclpy leaves the node on the graph
+            waitable.destroy()
+        # Before the others are killed: who dies while it writes into our shared memory leaves a lock there on which the
+        # destruction waits, and Fast DDS then frees the memory under it (seen as a segmentation fault).
+        self.node.destroy_node()
         self.context.try_shutdown()
         for process in self._processes:
             if process.is_running():

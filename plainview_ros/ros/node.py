@@ -339,6 +339,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     def destroy_node(self) -> None:
         self._dismantle()
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()  # rclpy's keeps the node on the graph until it is garbage
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

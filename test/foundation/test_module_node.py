@@ -186,6 +186,14 @@ def test_publisher_that_cannot_be_heard_is_named_until_it_leaves(bench: Bench) -
     bench.is_alive()
 
 
+def test_destroyed_node_has_left_the_graph(graph: Graph) -> None:
+    spinner = Spinner(Clumsy(context=graph.context))
+    assert spinner.start()
+    assert "clumsy" in graph.node.get_node_names()
+    spinner.stop()
+    assert "clumsy" not in graph.node.get_node_names()
+
+
 def test_node_stands_down_once_while_it_can_still_publish(bench: Bench) -> None:
     bench.is_alive()
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_INACTIVE_SHUTDOWN):
