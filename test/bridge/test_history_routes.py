@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,15 @@ from bridge_fakes import FakeBridge, fake_bridge
 from bridge_messages import NOW_S, said
 from plainview_ros.assets import Rig
 from plainview_ros.bridge import flow_archive
+from plainview_ros.bridge.app import MAX_EXPORTS
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventId, make_entry
 from plainview_ros.bridge.recorder import row_of_transition
 from plainview_ros.bridge.routes import flow as flow_routes
-from plainview_ros.bridge.store import event_table
+from plainview_ros.bridge.schemas.base import iso
+from plainview_ros.bridge.store import event_table, flow_table, roll_up
 from plainview_ros.bridge.store.database import Database
+from plainview_ros.bridge.store.errors import DatabaseError
 from plainview_ros.bridge.store.rows import Row
 from plainview_ros.msg import Alert, FlowAnomaly, Leak
 from plainview_ros.ros.conversions import to_plain
@@ -582,3 +587,158 @@ def test_series_is_what_the_rows_say(past: Past) -> None:
     past.write(*rows, sample(NOW_MS, line="fl-2"))
     for start_ms, end_ms, points in STRETCHES:
         assert_series(past, rows, NOW_MS + start_ms, NOW_MS + end_ms, points)
+
+
+def roll_up_all(past: Past, now_ms: int) -> None:
+    more = True
+    while more:
+        with past.database.transaction() as connection:
+            more = roll_up.step(connection, now_ms)
+
+
+def mark(past: Past, count: int) -> None:
+    """Have roll-ups show where they are read: none of the rows has a viscosity."""
+    with past.database.transaction() as connection:
+        for table in ("flow_metrics_minute", "flow_metrics_hour"):
+            values = ", ".join(f"viscosity_{part} = 1" for part in ("sum", "min", "max"))
+            connection.exec_driver_sql(f"UPDATE {table} SET viscosity_n = {count}, {values}")
+
+
+def delete(past: Past, table: str, before_ms: int) -> None:
+    """As retention does."""
+    with past.database.transaction() as connection:
+        connection.exec_driver_sql(f"DELETE FROM {table} WHERE timestamp_ms < {before_ms}")
+
+
+def test_series_of_roll_ups_is_what_the_rows_say_also_of_late_ones(past: Past) -> None:
+    rows = samples_of(hours=6, every_ms=2000)
+    past.write(*rows)
+    roll_up_all(past, NOW_MS + 5 * HOUR_MS)  # the last hour is not rolled up
+    mark(past, 1)
+    for start_ms, end_ms, points in STRETCHES[:5]:
+        bucket_ms, told = told_series(past, start=NOW_MS + start_ms, end=NOW_MS + end_ms, points=points)
+        assert any("viscosity" in metrics for metrics in told.values()) == (bucket_ms % MINUTE_MS == 0)
+    mark(past, 0)
+    late = [sample(NOW_MS + n * 20 * MINUTE_MS + 999, flow_rate_lpm=9000.0 + n) for n in range(9)]
+    past.write(*late)
+    roll_up_all(past, NOW_MS + 5 * HOUR_MS)
+    for start_ms, end_ms, points in STRETCHES:
+        assert_series(past, [*rows, *late], NOW_MS + start_ms, NOW_MS + end_ms, points)
+    everything = past.fake.get("/flow/range", params={"start": NOW_MS, "end": NOW_MS + 6 * HOUR_MS, "limit": 1})
+    assert everything["aggregation"]["flow"]["max"] == 9008.0
+
+
+def test_series_of_a_time_whose_rows_are_gone_is_made_of_what_is_left(past: Past) -> None:
+    rows = samples_of(hours=6, every_ms=2000)
+    past.write(*rows)
+    roll_up_all(past, NOW_MS + 7 * HOUR_MS)
+    first_ms = NOW_MS // HOUR_MS * HOUR_MS
+    delete(past, "flow_metrics", first_ms + 4 * HOUR_MS)
+    assert assert_series(past, rows, first_ms, first_ms + 2 * HOUR_MS, 1000) == MINUTE_MS
+    assert assert_series(past, rows, first_ms + 5 * HOUR_MS, first_ms + 6 * HOUR_MS, 1000) == 4000
+    delete(past, "flow_metrics_minute", first_ms + 2 * HOUR_MS)
+    assert assert_series(past, rows, first_ms, first_ms + 6 * HOUR_MS, 1000) == HOUR_MS
+    assert past.fake.get("/flow/history?hoursBack=1")["since"] == iso(first_ms / 1000)
+
+
+@given(
+    start_ms=st.integers(0, 4_000_000_000_000),
+    length_ms=st.integers(0, 4_000_000_000_000),
+    points=st.integers(2, 5000),
+    kept_ms=st.sampled_from([1, MINUTE_MS, HOUR_MS]),
+)
+def test_no_stretch_touches_more_buckets_than_points_were_asked_for(
+    start_ms: int, length_ms: int, points: int, kept_ms: int
+) -> None:
+    stretch = flow_table.Stretch(start_ms, start_ms + length_ms)
+    bucket_ms = flow_table.bucket_length_ms(stretch, points, kept_ms)
+    assert bucket_ms % kept_ms == 0
+    assert (stretch.end_ms - 1) // bucket_ms - start_ms // bucket_ms < points
+    assert bucket_ms < MINUTE_MS or bucket_ms % MINUTE_MS == 0
+
+
+# -- a file of any length ----------------------------------------------------------------------------------------------
+
+
+class Download:
+    """A client of the application that takes a response piece by piece."""
+
+    def __init__(self, past: Past, path: str) -> None:
+        self._past = past
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"accept", b"text/csv")],
+            "client": ("testclient", 1),
+            "server": ("bridge", 80),
+        }
+        self.lines = 0
+        self.is_complete = False
+
+    async def take(self, when: Callable[[int], object], leave_after: int | None = None) -> None:
+        """Until the response has ended, however.
+
+        Args:
+            when: called after each piece with the number of lines so far.
+            leave_after: the client goes away with so many lines.
+        """
+        left = asyncio.Event()
+
+        async def receive() -> Mapping[str, Any]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            self.lines += message.get("body", b"").count(b"\n")
+            self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            when(self.lines)
+            if leave_after is not None and self.lines > leave_after:
+                left.set()
+                await asyncio.sleep(0)
+
+        await self._past.fake.app(self._scope, receive, send)
+
+
+def test_file_whose_database_goes_away_is_cut_off_and_does_not_look_complete(
+    past: Past, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(flow_archive, "PAGE_ROWS", 10)
+    past.write(*(sample(NOW_MS - n) for n in range(100)))
+
+    def break_after(lines: int) -> None:
+        if lines > 30:
+            monkeypatch.setattr(flow_table, "samples", refuse)
+
+    def refuse(*_: object) -> None:
+        raise DatabaseError("the disk is gone")
+
+    download = Download(past, "/flow/export")
+    past.fake.run(download.take(break_after))
+    assert (download.is_complete, download.lines) == (False, 31)
+    assert "an export was cut off: history: the disk is gone" in caplog.text
+    assert not past.fake.bridge.export_seats.occupants
+
+
+def test_file_stops_being_read_when_its_client_has_left(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_archive, "PAGE_ROWS", 10)
+    past.write(*(sample(NOW_MS - n) for n in range(1000)))
+    download = Download(past, "/flow/export")
+    past.fake.run(download.take(lambda _: None, leave_after=30))
+    assert not download.is_complete
+    assert download.lines < 100
+    assert not past.fake.bridge.export_seats.occupants
+
+
+def test_no_more_than_so_many_files_are_read_at_once(past: Past) -> None:
+    with contextlib.ExitStack() as seats:
+        for n in range(MAX_EXPORTS):
+            seats.enter_context(past.fake.bridge.export_seats.take(n))
+        response = past.fake.request("GET", "/flow/export", headers={"Accept": "text/csv"})
+    assert (response.status_code, response.json()["error"]) == (503, "too_many_streams")

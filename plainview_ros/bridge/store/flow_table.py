@@ -115,13 +115,13 @@ def series(database: Database, line_id: str, stretch: Stretch, points: int) -> t
     They are never shorter than what is kept of that time.
     """
     with database.transaction() as connection:
-        bucket_ms = _bucket_ms(stretch, points, _resolution_ms(connection, line_id, stretch.start_ms))
+        bucket_ms = bucket_length_ms(stretch, points, _resolution_ms(connection, line_id, stretch.start_ms))
         levels = [(length_ms, table) for length_ms, table in ROLL_UPS if bucket_ms % length_ms == 0]
         buckets = _buckets(connection, line_id, stretch, bucket_ms, levels)
     return bucket_ms, {number * bucket_ms: buckets[number] for number in sorted(buckets)}
 
 
-def _bucket_ms(stretch: Stretch, points: int, at_least_ms: int) -> int:
+def bucket_length_ms(stretch: Stretch, points: int, at_least_ms: int) -> int:
     """The least length with which a stretch touches no more buckets than so many, in whole units."""
     exact_ms = max(1, -(-(stretch.end_ms - stretch.start_ms) // (points - 1)))
     fits_ms = next((unit_ms for unit_ms, longer_ms in pairwise(UNITS_MS) if exact_ms <= longer_ms), HOUR_MS)
