@@ -50,9 +50,9 @@ def sample(at_ms: int, step_ms: int = 1000) -> Sample:
 
 def fill(database: Database, lines: Sequence[str], start_ms: int, end_ms: int, step_ms: int = 1000) -> int:
     """Write the lines' rows from one time to another; returns how many."""
-    rows = 0
-    for begin_ms in range(start_ms, end_ms, DAY_MS):
-        count = -(-(min(begin_ms + DAY_MS, end_ms) - begin_ms) // step_ms)
+    rows, part_ms = 0, DAY_MS // step_ms * step_ms
+    for begin_ms in range(start_ms, end_ms, part_ms):
+        count = -(-(min(begin_ms + part_ms, end_ms) - begin_ms) // step_ms)
         for line in lines:
             text = INSERT.replace(":series", SERIES[database.dialect]).replace(":line", line)
             for name, value in (("start", begin_ms), ("step", step_ms), ("count", count)):
