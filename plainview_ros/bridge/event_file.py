@@ -1,6 +1,7 @@
-"""The newest lossless events on disk, so that ids and what was said outlive the process, however it ends.
+"""The newest lossless events and rows on disk, so that ids and what was said outlive the process, however it ends.
 
-A write-ahead file: an event is in it before any reader of the log sees it. Written to the page cache without ``fsync``,
+A write-ahead file: an event is in it before any reader of the log sees it, a row of the ledger before the database
+does, and until the database or the spool has it. Written to the page cache without ``fsync``,
 it survives ``kill -9`` but not a power cut; what must survive that is in the database. It is text, the frames as a
 client would be sent them, so ``tail -f`` shows them; SSE comments carry what else is needed.
 """
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from plainview_ros.bridge.event_log import Entry, EventId, make_entry
+from plainview_ros.bridge.ledger import Numbered
+from plainview_ros.bridge.store.rows import Row
 
 logger = logging.getLogger(__name__)
 
-SINCE, ABOUT = ": since ", ": about "
+SINCE, ABOUT, ROW, STORED = ": since ", ": about ", ": row ", ": stored "
 END = b"\n\n"
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -36,6 +39,12 @@ class Kept(NamedTuple):
     @property
     def newest(self) -> EventId:
         return self.entries[-1].id if self.entries else self.since
+
+
+class Stored(NamedTuple):
+    """Rows up to this number are in the database or in the spool."""
+
+    number: int
 
 
 class EventFile:
@@ -59,6 +68,9 @@ class EventFile:
         self._file = -1
         self._size = 0
         self._newest = EventId(0, 0)
+        self._rows: dict[int, Row] = {}
+        self.newest_row = 0
+        """Number of the last row that was written here."""
         self.trouble = ""
         self._lock = os.open(folder / "events.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -74,14 +86,30 @@ class EventFile:
         os.pwrite(self._lock, boot, 0)
         return known not in (b"", boot)
 
-    def read(self) -> Kept | None:
-        """What an earlier run left; ``None`` when there is nothing (that can be read). Raises ``OSError``."""
+    @property
+    def rows(self) -> list[Numbered]:
+        """Rows that are not known to be anywhere else."""
+        return [Numbered(*row) for row in sorted(self._rows.items())]
+
+    def read(self, doubtful: bool = False) -> Kept | None:
+        """What an earlier run left; ``None`` when there is nothing (that can be read). Raises ``OSError``.
+
+        Args:
+            doubtful: whether what was stored may be lost, as the end of this file may be: all rows are taken again.
+        """
         since: EventId | None = None
         entries: list[Entry] = []
         for path in (self._older, self._newer):
             for item in _read(path):
                 newest = entries[-1].id if entries else since
-                if isinstance(item, Entry) and newest is not None:
+                if isinstance(item, Numbered):
+                    self._rows[item.number] = item.row
+                    self.newest_row = max(self.newest_row, item.number)
+                elif isinstance(item, Stored):
+                    self.newest_row = max(self.newest_row, item.number)
+                    if not doubtful:
+                        self._forget(item.number)
+                elif isinstance(item, Entry) and newest is not None:
                     entries.append(item)
                 elif isinstance(item, Entry):
                     since = item.id
@@ -100,16 +128,19 @@ class EventFile:
     def write(self, entry: Entry) -> None:
         """Keep a new entry."""
         about = json.dumps({"asset": entry.asset, "source": entry.source})
-        record = f"{ABOUT}{about}\n".encode() + entry.frame
-        try:
-            if self._size + len(record) > self._max_bytes:
-                self._rotate()
-            self._append(self._since() + record if self.trouble else record)
-        except OSError as error:
-            self._fail(error)
-        else:
-            self.trouble = ""
+        self._keep(f"{ABOUT}{about}\n".encode() + entry.frame)
         self._newest = entry.id
+
+    def write_row(self, numbered: Numbered) -> None:
+        """Keep a new row."""
+        self._rows[numbered.number] = numbered.row
+        self.newest_row = numbered.number
+        self._keep(_record(numbered))
+
+    def stored(self, number: int) -> None:
+        """Rows up to this one need not be kept any more."""
+        self._forget(number)
+        self._keep(f"{STORED}{number}".encode() + END)
 
     def begin(self, newest: EventId) -> None:
         """What comes now does not follow on what is here, but on this id."""
@@ -125,6 +156,20 @@ class EventFile:
             self._file = -1
         os.close(self._lock)
 
+    def _keep(self, record: bytes) -> None:
+        try:
+            if self._size + len(record) > self._max_bytes:
+                self._rotate()
+            self._append(self._since() + record if self.trouble else record)
+        except OSError as error:
+            self._fail(error)
+        else:
+            self.trouble = ""
+
+    def _forget(self, number: int) -> None:
+        for stored in [known for known in self._rows if known <= number]:
+            del self._rows[stored]
+
     def _fail(self, error: OSError) -> None:
         if not self.trouble:
             logger.error("events are not kept on disk: %s", error)  # its traceback says no more
@@ -139,7 +184,18 @@ class EventFile:
         file = os.open(self._newer, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.close(self._file)
         self._file, self._size = file, 0
-        self._append(self._since())
+        self._append(self._since() + self._carried())
+
+    def _carried(self) -> bytes:
+        """The rows that may be in the file that goes, the newest, as far as there is room."""
+        records, room = [], self._max_bytes // 2
+        for numbered in reversed(self.rows):
+            record = _record(numbered)
+            room -= len(record)
+            if room < 0:
+                break
+            records.append(record)
+        return b"".join(reversed(records))
 
     def _append(self, record: bytes) -> None:
         written = os.write(self._file, record)
@@ -149,8 +205,12 @@ class EventFile:
         self._size += written
 
 
-def _read(path: Path) -> Iterator[EventId | Entry | None]:
-    """Ids that parts begin after, entries, and ``None`` for each record that cannot be read.
+def _record(numbered: Numbered) -> bytes:
+    return f"{ROW}{numbered.number} {json.dumps(numbered.row)}".encode() + END
+
+
+def _read(path: Path) -> Iterator[EventId | Entry | Numbered | Stored | None]:
+    """Ids that parts begin after, entries, rows, and ``None`` for each record that cannot be read.
 
     What was cut off in the middle of writing is passed over.
     """
@@ -160,7 +220,7 @@ def _read(path: Path) -> Iterator[EventId | Entry | None]:
     yield from (_parse(path, record) for record in records)
 
 
-def _parse(path: Path, record: bytes) -> EventId | Entry | None:
+def _parse(path: Path, record: bytes) -> EventId | Entry | Numbered | Stored | None:
     try:
         return _item(record.decode())
     except (ValueError, KeyError, TypeError) as error:
@@ -168,9 +228,15 @@ def _parse(path: Path, record: bytes) -> EventId | Entry | None:
         return None
 
 
-def _item(record: str) -> EventId | Entry:
+def _item(record: str) -> EventId | Entry | Numbered | Stored:
     if record.startswith(SINCE):
         return EventId.parse(record.removeprefix(SINCE))
+    if record.startswith(STORED):
+        return Stored(int(record.removeprefix(STORED)))
+    if record.startswith(ROW):
+        number, text = record.removeprefix(ROW).split(" ", 1)
+        table, values = json.loads(text)
+        return Numbered(int(number), Row(str(table), dict(values)))
     about, *lines = record.split("\n")
     known = json.loads(about.removeprefix(ABOUT))
     fields = dict(line.split(": ", 1) for line in lines)

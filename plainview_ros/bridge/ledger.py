@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from plainview_ros.bridge.store.rows import Row
@@ -38,6 +38,8 @@ class Ledger:
         self._came = asyncio.Event()
         self.keep: Callable[[Numbered], object] = lambda _: None
         """Called with each new row that is never given up, before anything else."""
+        self.is_read = True
+        """False: there is no database, and nothing is taken."""
         self.refuses_telemetry = False
         """There is no place for it now."""
         self.lost = 0
@@ -49,6 +51,8 @@ class Ledger:
 
     def add(self, row: Row) -> None:
         """Take a row."""
+        if not self.is_read:
+            return
         if row.is_telemetry:
             if self.refuses_telemetry:
                 self.given_up += 1
@@ -67,10 +71,17 @@ class Ledger:
                 self.lost += 1
         self._came.set()
 
-    def restore(self, rows: list[Row]) -> None:
-        """Take what an earlier run had not brought into the database."""
-        for row in rows:
-            self.add(row)
+    def restore(self, rows: Iterable[Numbered], newest: int) -> None:
+        """Take what an earlier run had not brought into the database, before anything else; numbers go on from there.
+
+        Args:
+            rows: which are kept already.
+            newest: number that was given.
+        """
+        self._number = newest
+        self._rows.extend(rows)
+        if self._rows:
+            self._came.set()
 
     def waiting(self) -> list[Row]:
         """The rows that are never given up, oldest first; they stay here."""

@@ -29,11 +29,12 @@ from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.schemas.events import MissionStarted
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store import database as database_module
-from plainview_ros.bridge.store import database_thread, event_table
+from plainview_ros.bridge.store import database_thread, event_table, writer
 from plainview_ros.bridge.store import event_store as store_module
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.errors import DatabaseError
 from plainview_ros.bridge.store.event_store import EventStore
+from plainview_ros.bridge.within import within
 from plainview_ros.msg import Alert
 from plainview_ros.ros import qos, topics
 from postgres import Postgres
@@ -82,9 +83,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for in these tests, and where nothing is, that it ends soon."""
-    monkeypatch.setattr(store_module, "BEGIN_AFTER_S", 0.0)
-    monkeypatch.setattr(store_module, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(store_module, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(writer, "BEGIN_AFTER_S", 0.0)
+    monkeypatch.setattr(writer, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(writer, "LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(database_module, "LOCK_TIMEOUT_S", 0.05)
 
 
@@ -285,7 +286,7 @@ def test_url_of_something_else_is_told_and_hinders_nobody() -> None:
                 await until(lambda: store.trouble)
                 assert complaint in store.trouble
                 assert "secret" not in store.trouble
-                assert "1 wait" in store.trouble
+                assert "1 in memory" in store.trouble
                 assert await store.page(EVERYTHING, 10) == ()
 
     run(scenario())
@@ -378,16 +379,16 @@ def test_no_page_reaches_across_a_hole(segments: list[int], asked: int) -> None:
 def test_hole_of_one_bridge_is_none_where_another_was_there(place: Place) -> None:
     entries = [entry_at(ms) for ms in range(10, 20)]
     with closing(Database(place.url)) as mine, closing(Database(place.url)) as yours:
-        mine.resume(Kept(EventId(9, 0), []))
-        mine.write(entries[:3])
-        mine.write(entries[7:], began=entries[6].id)
-        assert mine.page(EventId(9, 0), 20) == entries[:3]
-        yours.write(entries[:8])  # it was late
-        assert yours.resume(Kept(entries[4].id, entries[5:])) == 5
+        event_table.resume(mine, Kept(EventId(9, 0), []))
+        write(mine, entries[:3])
+        write(mine, entries[7:], began=entries[6].id)
+        assert event_table.page(mine, EventId(9, 0), 20) == entries[:3]
+        write(yours, entries[:8])  # it was late
+        assert event_table.resume(yours, Kept(entries[4].id, entries[5:])) == 5
         for size in (1, 2, 3, 20):
-            assert mine.page(entries[2].id, size) == entries[3:][:size]
-            assert mine.page(entries[5].id, size) == entries[6:][:size]
-        assert mine.newest(20) == Kept(EventId(9, 0), entries)
+            assert event_table.page(mine, entries[2].id, size) == entries[3:][:size]
+            assert event_table.page(mine, entries[5].id, size) == entries[6:][:size]
+        assert event_table.newest(mine, 20) == Kept(EventId(9, 0), entries)
 
 
 def test_client_from_before_the_beginning_is_told_of_the_gap_and_gets_all_there_is(place: Place) -> None:
@@ -408,7 +409,19 @@ def test_client_from_before_the_beginning_is_told_of_the_gap_and_gets_all_there_
 def test_hundreds_that_come_back_at_once_all_get_their_page_while_events_are_written(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    timed: list[int] = [0]
+
+    async def counted(limit_s: float, work: Coroutine[Any, Any, Any]) -> Any:
+        if limit_s != store_module.PAGE_S:
+            return await within(limit_s, work)
+        timed.append(timed[-1] + 1)
+        try:
+            return await within(DEADLINE_S, work)
+        finally:
+            timed.append(timed[-1] - 1)
+
     monkeypatch.setattr(store_module, "TURN_S", DEADLINE_S)
+    monkeypatch.setattr(store_module, "within", counted)
 
     async def scenario() -> None:
         log = new_log()
@@ -417,11 +430,6 @@ def test_hundreds_that_come_back_at_once_all_get_their_page_while_events_are_wri
             with closing(Database(place.url)) as database:
                 event_table.resume(database, Kept(EventId(9, 0), []))
                 write(database, entries)
-            assert await store.page(entries[0].id, 500) == entries[1:501]  # opens it
-            began_s = time.monotonic()
-            assert await store.page(entries[1].id, 500) == entries[2:502]
-            # Together they take longer than one of them may.
-            monkeypatch.setattr(store_module, "PAGE_S", 100 * (time.monotonic() - began_s) + DEADLINE_S / 60)
             asked = [asyncio.create_task(store.page(entries[n % 20].id, 500)) for n in range(300)]
             n = 0
             while not all(question.done() for question in asked):
@@ -430,6 +438,7 @@ def test_hundreds_that_come_back_at_once_all_get_their_page_while_events_are_wri
             assert n >= 3, "written while they were read"
             for first, question in enumerate(asked):
                 assert question.result() == entries[first % 20 + 1 :][:500]
+            assert max(timed) == 1, "the time of one does not run while others are read"
 
     run(scenario())
 
@@ -447,7 +456,7 @@ def test_neither_reading_nor_writing_waits_for_the_other(place: Place, monkeypat
         async with storing(place, log) as store:
             first = (await say(log, store, range(5)))[0].id
             with monkeypatch.context() as patch:
-                patch.setattr(Database, "page", hang)
+                patch.setattr(event_table, "page", hang)
                 question = asyncio.create_task(store.page(first, 10))
                 await until(busy.is_set)
                 await say(log, store, range(5, 7))
@@ -480,7 +489,7 @@ def test_database_that_goes_away_and_comes_back_has_every_event_in_order(place: 
                 for n in range(5, 1500):
                     log.publish(said("x", n=n))
                 await until(lambda: store.trouble)
-                assert "1495 wait" in store.trouble
+                assert "1495 in memory" in store.trouble
                 assert "in vain" not in store.trouble
             await until(lambda: not store.behind)
             assert store.trouble == ""
@@ -501,7 +510,8 @@ def test_what_memory_lost_while_the_database_was_away_is_counted_and_no_page_hid
                 await until(lambda: store.trouble)  # it has 20 in hand
                 for n in range(21, 51):
                     log.publish(said("x", n=n))
-                assert "31 wait, 20 of them in vain" in store.trouble
+                assert "31 in memory" in store.trouble
+                assert "20 events wait in vain" in store.trouble
             await until(lambda: not store.behind)
             assert (store.lost, store.trouble) == (20, "")
             resumed = await say(log, store, range(51, 80))
@@ -514,8 +524,10 @@ def test_what_memory_lost_while_the_database_was_away_is_counted_and_no_page_hid
 
 
 def test_database_that_does_not_answer_holds_nobody_up(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ASK_AT_START_S", "PAGE_S", "END_S", "SLOW_S"):
+    for name in ("ASK_AT_START_S", "PAGE_S"):
         monkeypatch.setattr(store_module, name, 0.1)
+    for name in ("END_S", "SLOW_S"):
+        monkeypatch.setattr(writer, name, 0.1)
     monkeypatch.setattr(database_thread, "CLOSE_S", 0.1)
 
     async def scenario() -> None:
@@ -605,8 +617,11 @@ def test_absent_database_costs_the_start_a_second_at_most(
             async with keeping(place, tmp_path, log) as unreachable:
                 assert time.monotonic() - began_s < DEADLINE_S / 30
                 log.publish(said("x", n=0))
-                await until(unreachable.trouble)
-                assert "do not get into the database" in unreachable.trouble()
+                store = unreachable.store
+                assert store is not None
+                await until(lambda: store.trouble)
+                assert "history does not get into the database" in store.trouble
+                assert not unreachable.trouble(), "of the file"
 
     run(scenario())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, case, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from plainview_ros.bridge.store import migrate, roll_up
 from plainview_ros.bridge.store.errors import DatabaseError, DiskFullError, RefusedError
@@ -29,6 +29,9 @@ DEAD_PEER_MS = 10_000
 
 ROUND_TRIP_ROWS = 1000
 """PostgreSQL: so many go in one round trip, instead of one each."""
+
+PG_DISK_FULL = "53100"
+REPLACEMENT = "\ufffd"
 
 
 class Database:
@@ -96,15 +99,16 @@ class Database:
             self.put(connection, rows)
 
     def put(self, connection: Connection, rows: Iterable[Row]) -> None:
-        """The same in a transaction that is under way."""
+        """The same in a transaction that is under way. Raises ``RefusedError`` for what can never be written."""
         tables: dict[str, list[Mapping[str, Value]]] = {}
         for row in rows:
-            tables.setdefault(row.table, []).append(row.values)
+            tables.setdefault(row.table, []).append(_clean(row.values))
         for name, values in sorted(tables.items()):  # in one order, lest two bridges wait for each other
             thing = THINGS.get(name)
             if name == flow_metrics.name:
                 roll_up.before_write(connection)
-            connection.execute(self._inserts[name], values if thing is None else _newest(thing, values))
+            with _refusals():
+                connection.execute(self._inserts[name], values if thing is None else _newest(thing, values))
             if name == flow_metrics.name:
                 roll_up.after_write(connection, values)
 
@@ -138,6 +142,34 @@ def _told() -> Iterator[None]:
         raise (DiskFullError if is_full else DatabaseError)(_line(error.orig)) from error
     except (SQLAlchemyError, ImportError) as error:
         raise DatabaseError(_line(error)) from error
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is wrong with a row before it comes to the database."""
+    try:
+        yield
+    except DBAPIError:
+        raise
+    except (StatementError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise RefusedError(_line(error)) from error
+
+
+def _clean(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """As every database can hold it: without NUL and halves of characters in texts."""
+    for name, value in values.items():
+        if type(value) is str and ("\0" in value or not (value.isascii() or _is_whole(value))):
+            text = value.replace("\0", REPLACEMENT).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return _clean({**values, name: text})
+    return values
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _scheme(url: str) -> str:

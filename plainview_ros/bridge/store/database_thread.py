@@ -29,6 +29,8 @@ class DatabaseThread:
 
     def __init__(self, name: str, url: str) -> None:
         self._url = url
+        self.is_local = url.startswith("sqlite")
+        """Whether it is a file of this machine."""
         self._thread = OwnThread(name)
         self._database: Database | None = None
 

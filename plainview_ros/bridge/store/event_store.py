@@ -1,4 +1,4 @@
-"""The way of events into the database and back to clients that were away for long."""
+"""History: the way into the database, and back to those who ask for what memory has no more."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from plainview_ros.bridge.event_file import Kept
-from plainview_ros.bridge.event_log import Entry, EventId, EventLog, FellBehindError
-from plainview_ros.bridge.store.database_thread import DatabaseThread
-from plainview_ros.bridge.store.errors import DatabaseError
+from plainview_ros.bridge.event_log import Entry, EventId, EventLog
+from plainview_ros.bridge.ledger import Ledger
+from plainview_ros.bridge.store.database_thread import CLOSE_S, DatabaseThread
+from plainview_ros.bridge.store.disk import Disk
+from plainview_ros.bridge.store.errors import DatabaseError, SpoolError
+from plainview_ros.bridge.store.own_thread import OwnThread
+from plainview_ros.bridge.store.spool import Spool
+from plainview_ros.bridge.store.writer import Way, Writer
 from plainview_ros.bridge.within import within
 
 if TYPE_CHECKING:
@@ -23,79 +28,128 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-BEGIN_AFTER_S = 0.3
-"""First the server listens: importing and opening takes a quarter of a second of CPU."""
 ASK_AT_START_S = 1.0
 PAGE_S = 2.0
 TURN_S = 30.0
 """A client waits so long for a page once it is its turn, and so long in all; then it is told of a gap."""
 QUESTION_S = 10.0
 """Who asks for history waits so long at the most."""
-END_S = 1.5
-"""How long writing what remains may hold up the end."""
-
-MAX_BATCH = 1000
-LINGER_S = 0.25
-"""Pause between two transactions: each takes about a millisecond of CPU, however little is in it."""
-BURST_HZ = 20_000
-"""At this rate of events the pause must not be longer than memory reaches."""
-
-SLOW_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
-"""Between two attempts at a database that is away."""
+DISK_EVERY_S = 0.5
 
 SQLITE = "sqlite:///"
 
 
-class EventStore:
-    """Writes what the log says into the database, in order and once, and reads it from there (see ``History``).
+class Condition(NamedTuple):
+    """How history is; the texts are empty when there is nothing to say."""
 
-    A reader of the log like others, with a cursor; what takes time is done on two threads of its own, one for writing
-    and one for reading, so that neither holds up the other; the rest belongs to the asyncio side. Nothing waits for it:
-    while the database is away events wait in the log's memory (and in the file of :mod:`event_file`); those that memory
-    has lost before it is back are missing in history, which tells so: a row of type ``log.began`` stands where they
-    would be, and no page reaches across it.
+    away: str = ""
+    """Why rows go round by the spool; nothing is lost by that."""
+    losing: str = ""
+    """What is lost, or will be when this goes on."""
+    told: str = ""
+    """What happened since the start, and how much waits."""
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong."""
+        return "; ".join(filter(None, (self.losing, self.away)))
+
+
+class EventStore:
+    """What the log and the ledger have goes into the database, and comes back from there (see ``History``).
+
+    What takes time is done on threads of its own, one for writing, one for pages of events and one for questions, so
+    that none holds up another; the rest belongs to the asyncio side. Nothing waits for the database: while it is away
+    rows go to the spool (see :mod:`writer`). Events that are missing in history because there was no room for them
+    anywhere are told of: a row of type ``log.began`` stands where they would be, and no page reaches across it.
 
     Args:
         url: as SQLAlchemy writes it.
         log: what to write.
         log_entries: how many lossless entries the log holds.
+        ledger: what else to write.
+        folder: of the spool; ``None``: there is none.
+        spool_bytes: of rows in it.
     """
 
-    def __init__(self, url: str, log: EventLog, log_entries: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        log: EventLog,
+        log_entries: int,
+        ledger: Ledger | None = None,
+        folder: Path | None = None,
+        spool_bytes: int = 0,
+    ) -> None:
         self._url = url
         self._log = log
-        self._writer = DatabaseThread("event store", url)
+        self._ledger = Ledger() if ledger is None else ledger  # an empty one is false
+        self._database = DatabaseThread("event store", url)
         self._reader = DatabaseThread("event pages", url)
         self._questions = DatabaseThread("history", url)
         self._turn = asyncio.Lock()
         """Whose question is being read."""
-        self._linger_s = min(LINGER_S, log_entries / BURST_HZ)
-        self._ending = asyncio.Event()
-        self._writing: asyncio.Task[None] | None = None
-        self._cursor = log.end.lossless
-        self._taken: Sequence[Entry] = ()
-        """Before the cursor and not in the database yet."""
-        self._away = ""
-        self._defect = ""
-        self.written = 0
-        """Events that went into the database, or were there already when they came."""
-        self.lost = 0
-        """Events that went out of memory before the database took them."""
+        self._local = None if folder is None else OwnThread("spool")
+        self.spool: Spool | None = None
+        self.disk: Disk | None = None
+        if folder is not None and self._local is not None:
+            self.spool = Spool(folder / "spool.db", spool_bytes, self._local)
+            self.disk = Disk(folder, self._local)
+        self.writer = Writer(self._database, self.spool, self.disk, log, self._ledger, log_entries)
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def written(self) -> int:
+        """Events and rows that went into the database, or were there already when they came."""
+        return self.writer.written
+
+    @property
+    def lost(self) -> int:
+        """Events and rows that went out of memory before they could be put anywhere; not telemetry."""
+        return self.writer.lost + self._ledger.lost
+
+    @property
+    def given_up(self) -> int:
+        """Telemetry for which there was no room."""
+        return self._ledger.given_up + (self.spool.given_up if self.spool else 0)
 
     @property
     def behind(self) -> int:
-        """Events that are not in the database yet."""
-        return len(self._taken) + self._log.end.lossless - self._cursor
+        """Events and rows that are not in the database yet."""
+        return self.writer.in_memory + (self.spool.rows if self.spool else 0)
 
     @property
     def trouble(self) -> str:
         """What is wrong; empty when nothing is."""
-        if self._defect or not self._away:
-            return self._defect
-        overtaken = self._overtaken()
-        lost = f", {overtaken} of them in vain: they went out of memory" if overtaken else ""
-        return f"events do not get into the database ({self._away}): {self.behind} wait{lost}"
+        return self.condition.trouble
+
+    @property
+    def condition(self) -> Condition:
+        writer, spool = self.writer, self.spool
+        losing, away = [writer.defect], ""
+        if self.disk is not None and self.disk.is_full:
+            losing.append("the disk is full: telemetry is not kept")
+        if writer.way is not Way.DIRECT:
+            spooled = f"{spool.rows} in the spool, " if spool and spool.rows else ""
+            waiting = f"{spooled}{writer.in_memory} in memory"
+            away = (
+                f"history does not get into the database ({writer.away}): {waiting}"
+                if writer.away
+                else f"history gets into the database again: {waiting} to go"
+            )
+            if writer.spool_trouble:
+                losing.append(f"nothing gets into the spool either: {writer.spool_trouble}")
+            if overtaken := writer.overtaken:
+                losing.append(f"{overtaken} events wait in vain: they went out of memory")
+        counts = {
+            "lost": self.lost,
+            "telemetry given up": self.given_up,
+            "refused by the database for ever, see the log": writer.refused,
+        }
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        if spool is not None and spool.damaged:
+            told.append(f"a damaged spool was put aside as {spool.damaged}")
+        return Condition(away, "; ".join(filter(None, losing)), ", ".join(told))
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -104,12 +158,17 @@ class EventStore:
         if self.is_new():
             return None
         try:
-            return await within(ASK_AT_START_S, self._writer.call(partial(_newest, max_entries)))
+            return await within(ASK_AT_START_S, self._database.call(partial(_newest, max_entries)))
         except DatabaseError as error:
             logger.warning("the database does not tell what was before: %s", error)
         except asyncio.TimeoutError:
             logger.warning("the database does not tell what was before within %g s", ASK_AT_START_S)
         return None
+
+    async def make_reserve(self) -> None:
+        """Keep room back on the disk, before anything else is written there."""
+        if self.disk is not None:
+            await self._look()
 
     def start(self, earlier: Kept | None) -> None:
         """Write from now on.
@@ -117,22 +176,34 @@ class EventStore:
         Args:
             earlier: what the log has been restored from: of that, what is not in the database comes first.
         """
-        earlier = earlier or Kept(self._log.newest_id, [])
-        self._cursor = self._log.end.lossless
-        self._taken = earlier.entries
-        self._writing = asyncio.create_task(self._write_all(earlier))
+        self.writer.start(earlier or Kept(self._log.newest_id, []))
+        if self.disk is not None:
+            self._looking = asyncio.create_task(self._look_on())
 
     async def close(self) -> None:
         """Write what remains, if that can be done soon."""
-        self._ending.set()
-        if self._writing is not None:
-            if self.behind:
-                await asyncio.wait({self._writing}, timeout=END_S)
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
-        if self.behind:
-            logger.warning("the database ends without the last %d events", self.behind)
-        await asyncio.gather(self._writer.close(), self._reader.close(), self._questions.close())
+        await self.writer.close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await asyncio.gather(self._database.close(), self._reader.close(), self._questions.close(), self._put_away())
+
+    async def _put_away(self) -> None:
+        if self.spool is not None and self.disk is not None and self._local is not None:
+            with suppress(SpoolError, asyncio.TimeoutError):
+                await within(CLOSE_S, self.spool.close())
+                await within(CLOSE_S, self.disk.close())
+            self._local.end()
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(DISK_EVERY_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        if self.disk is not None:
+            await self.disk.look()
+            await self.writer.heed_disk()
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -167,94 +238,9 @@ class EventStore:
         async with self._turn:  # hundreds may come back at once: the last one's time does not run while others are read
             return await within(PAGE_S, self._reader.call(question))
 
-    # -- in ------------------------------------------------------------------------------------------------------------
-
-    async def _write_all(self, earlier: Kept) -> None:
-        try:
-            await self._write_earlier(earlier)
-            await self._write_new()
-        except DatabaseError:
-            pass  # the end has come while it was away: `close` says what is missing
-        except Exception as error:
-            self._defect = f"events are not written to the database any more, start the bridge again: {error!r}"
-            logger.exception("defect: %s", self._defect)
-
-    async def _write_earlier(self, earlier: Kept) -> None:
-        await self._pause(BEGIN_AFTER_S)
-        known = await self._insist(partial(_resume, earlier))
-        self._taken = earlier.entries[known:]
-        await self._write_taken()
-
-    async def _write_new(self) -> None:
-        began: EventId | None = None
-        while True:
-            try:
-                self._taken = self._log.lossless(self._cursor, MAX_BATCH)
-            except FellBehindError as gap:
-                lost, began = gap.lost or 0, gap.resume_after
-                self.lost += lost
-                self._cursor += lost
-                logger.error("%d events up to %s are lost for history", lost, began)  # its traceback says no more
-                continue
-            self._cursor += len(self._taken)
-            if self._taken:
-                await self._write_taken(began)
-                began = None
-            elif self._ending.is_set():
-                return
-            elif await self._log.wait_lossless(self._cursor):
-                await self._pause(self._linger_s)
-            else:  # the log is closed to clients; what is said until the end is written too
-                await self._ending.wait()
-
-    async def _write_taken(self, began: EventId | None = None) -> None:
-        while self._taken:
-            batch, rest = self._taken[:MAX_BATCH], self._taken[MAX_BATCH:]
-            await self._insist(partial(_write, batch, began))
-            self._taken, began = rest, None
-            self.written += len(batch)
-
-    async def _insist(self, work: Callable[[Database], T]) -> T:
-        """Try until it succeeds, or the end has come: then ``DatabaseError``."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            slow = asyncio.get_running_loop().call_later(SLOW_S, self._miss, f"no answer for {SLOW_S:g} s")
-            try:
-                result = await self._writer.call(work)
-            except DatabaseError as error:
-                self._miss(str(error))
-                if self._ending.is_set():
-                    raise
-            else:
-                if self._away:
-                    logger.info("events get into the database again, %d have waited", self.behind)
-                self._away = ""
-                return result
-            finally:
-                slow.cancel()
-            await self._pause(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-    def _miss(self, why: str) -> None:
-        if not self._away:
-            logger.error("events do not get into the database: %s", why)
-        self._away = why
-
     def is_new(self) -> bool:
         """Whether nothing can be in it yet; known without opening it."""
         return self._url.startswith(SQLITE) and not Path(self._url.removeprefix(SQLITE)).exists()
-
-    def _overtaken(self) -> int:
-        try:
-            self._log.lossless(self._cursor, 0)
-        except FellBehindError as gap:
-            return gap.lost or 0
-        return 0
-
-    async def _pause(self, seconds: float) -> None:
-        """Not any longer when the end comes."""
-        with suppress(asyncio.TimeoutError):
-            await within(seconds, self._ending.wait())
 
 
 # -- on the database's threads: these import SQLAlchemy, see __init__.py ----------------------------------------------
@@ -264,12 +250,6 @@ def _newest(max_entries: int, database: Database) -> Kept | None:
     from plainview_ros.bridge.store import event_table
 
     return event_table.newest(database, max_entries)
-
-
-def _resume(earlier: Kept, database: Database) -> int:
-    from plainview_ros.bridge.store import event_table
-
-    return event_table.resume(database, earlier)
 
 
 def _page(after: EventId, max_entries: int, database: Database) -> Sequence[Entry]:
@@ -282,10 +262,3 @@ def _known_again(after: EventId, database: Database) -> EventId | None:
     from plainview_ros.bridge.store import event_table
 
     return event_table.known_again(database, after)
-
-
-def _write(entries: Sequence[Entry], began: EventId | None, database: Database) -> None:
-    from plainview_ros.bridge.store import event_table
-
-    rows = map(event_table.row_of, entries)
-    database.write(rows if began is None else [event_table.began(began), *rows])

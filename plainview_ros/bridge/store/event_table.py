@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, literal, select, tuple_
+from sqlalchemy import Connection, delete, false, literal, select, tuple_
 from sqlalchemy import Row as Found
 
 from plainview_ros.bridge.event_file import Kept
@@ -56,6 +56,12 @@ def resume(database: Database, kept: Kept) -> int:
         return bisect_left(kept.entries, True, key=lambda entry: not _has(connection, entry.id))
 
 
+def touch(database: Database) -> None:
+    """Do what a writer does, and change nothing."""
+    with database.transaction() as connection:
+        connection.execute(delete(events).where(false()))
+
+
 def page(database: Database, after: EventId, max_entries: int) -> list[Entry]:
     """The first entries after an id, in order; none when those directly after it are not here."""
     key = (after.ms, after.number)
@@ -95,7 +101,7 @@ def _has(connection: Connection, event_id: EventId) -> bool:
 
 
 def _name(text: str) -> str:
-    return text[:MAX_NAME].replace("\0", "\ufffd")  # PostgreSQL has no text with NUL in it
+    return text[:MAX_NAME]
 
 
 def _id(row: Found[Any]) -> EventId:
