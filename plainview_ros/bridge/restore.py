@@ -17,9 +17,10 @@ from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.incident_desk import FINDINGS
 from plainview_ros.bridge.recorder import TRANSITIONS
 from plainview_ros.bridge.schemas.base import epoch_ms
-from plainview_ros.bridge.store.errors import DatabaseError
+from plainview_ros.bridge.store.errors import DatabaseError, SpoolError
 from plainview_ros.bridge.store.event_store import ASK_AT_START_S
 from plainview_ros.bridge.store.rows import Row
+from plainview_ros.bridge.store.spool import Spool
 from plainview_ros.bridge.within import within
 from plainview_ros.incidents import incident as incidents
 from plainview_ros.incidents.correlation import Span
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 NEWEST = 500
 """So many of each kind of thing come back, and all that are open."""
+
+MAX_SPOOLED = 10_000
 
 ASK_AGAIN_S = 5.0
 """Between two attempts at a database that was away at the start."""
@@ -64,7 +67,12 @@ FIELDS: Mapping[str, frozenset[str]] = {
 async def restore(bridge: Bridge) -> bool:
     """At the start: take what is stored, in the database and on its way there; whether all of it could be read."""
     here, store = bridge.keeping.ledger.waiting(), bridge.keeping.store
-    if store is None or store.is_new():
+    if store is None:
+        take(bridge, here)
+        return True
+    if store.spool is not None:
+        here = [*await _spooled(store.spool), *here]
+    if store.is_new():
         take(bridge, here)
         return True
     try:
@@ -160,6 +168,16 @@ def mission_of(data: Mapping[str, Any]) -> Mission:
     fields = dict(data)
     fields["steps"] = tuple(Step(**step) for step in fields["steps"])
     return Mission(**fields)
+
+
+async def _spooled(spool: Spool) -> list[Row]:
+    """What waits on the local disk, oldest first."""
+    try:
+        return (await within(ASK_AT_START_S, spool.things(MAX_SPOOLED)))[::-1]
+    except (SpoolError, asyncio.TimeoutError) as error:
+        why = str(error) or f"no answer within {ASK_AT_START_S:g} s"
+        logger.warning("what waits in the spool is not shown before it is in the database: %s", why)
+        return []
 
 
 def _question(bridge: Bridge) -> Callable[[Database], list[Row]]:

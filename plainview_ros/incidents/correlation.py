@@ -87,7 +87,7 @@ class IncidentBook:
 
     def all(self) -> list[Incident]:
         """Newest first."""
-        return sorted(self._incidents.values(), key=lambda incident: incident.started_s, reverse=True)
+        return sorted(self._incidents.values(), key=lambda incident: (incident.started_s, incident.id), reverse=True)
 
     def add(self, finding: Finding) -> Change | None:
         """Take one finding in; ``None`` when it belongs to no incident (yet) or says nothing new of one."""
