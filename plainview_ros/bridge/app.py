@@ -26,6 +26,7 @@ from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.gateway import Gateway, RosSide
 from plainview_ros.bridge.graph_watch import GraphWatch
+from plainview_ros.bridge.history_alert import HistoryAlert
 from plainview_ros.bridge.incident_desk import IncidentDesk
 from plainview_ros.bridge.keeping import Keeping, kept
 from plainview_ros.bridge.mission_player import MissionPlayer
@@ -78,6 +79,11 @@ async def restore_late(bridge: Bridge) -> None:
     await restore.restore_late(bridge)
 
 
+async def watch_history(bridge: Bridge) -> None:
+    if bridge.keeping.store is not None:
+        await HistoryAlert(bridge.log, bridge.keeping.ledger).watch(bridge.keeping.store)
+
+
 async def play_missions(bridge: Bridge) -> None:
     await bridge.missions.run()
 
@@ -86,7 +92,7 @@ async def watch_graph(bridge: Bridge) -> None:
     await bridge.graph.run()
 
 
-BACKGROUND: tuple[Background, ...] = (tick, restore_late, play_missions, watch_graph)
+BACKGROUND: tuple[Background, ...] = (tick, restore_late, watch_history, play_missions, watch_graph)
 """What goes on as long as the bridge runs."""
 
 

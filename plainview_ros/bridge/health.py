@@ -8,6 +8,7 @@ from plainview_ros import __version__
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.schemas.core import Check, Condition, Health, Module
 from plainview_ros.bridge.state import State
+from plainview_ros.bridge.store.event_store import Condition as HistoryCondition
 from plainview_ros.system import MODULES
 
 EXECUTOR_SILENT_S = 3.0
@@ -33,6 +34,8 @@ def health(bridge: Bridge) -> Health:
     if silent_s > EXECUTOR_SILENT_S:
         ros = Check(status="down", detail=f"a thread of the ROS side has done nothing for {silent_s:.1f} s")
     checks = {"ros": ros, "events": _events(bridge)}
+    if bridge.keeping.store is not None:
+        checks["history"] = _history(bridge.keeping.store.condition)
     if bridge.keeping.mirror is not None:
         trouble = bridge.keeping.mirror.trouble
         checks["redis"] = Check(status="degraded", detail=trouble) if trouble else Check(status="ok")
@@ -59,6 +62,11 @@ def _freshness(state: State, topic: str) -> Check:
     if state.is_stale(topic):
         return Check(status="degraded", detail=f"stale: the last {topic} is {age_s:.1f} s old")
     return Check(status="ok")
+
+
+def _history(condition: HistoryCondition) -> Check:
+    detail = "; ".join(filter(None, (condition.trouble, condition.told))) or None
+    return Check(status="degraded" if condition.trouble or condition.told else "ok", detail=detail)
 
 
 def _events(bridge: Bridge) -> Check:

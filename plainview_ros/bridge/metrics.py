@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.follower import Follower
+from plainview_ros.bridge.store.event_store import EventStore
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -69,9 +70,7 @@ class BridgeCollector(Collector):
             "plainview_keeping_trouble", "1 while events are not kept as they should be", bool(keeping.trouble())
         )
         if keeping.store is not None:
-            yield _counter("plainview_store_written", "Events written to the database", keeping.store.written)
-            yield _counter("plainview_store_lost", "Events that never reached the database", keeping.store.lost)
-            yield _gauge("plainview_store_behind", "Events that wait for the database", keeping.store.behind)
+            yield from _history(keeping.store)
         if keeping.upkeep is not None and keeping.upkeep.measured is not None:
             measured = keeping.upkeep.measured
             yield _gauge("plainview_database_bytes", "Size of the database", measured.size_bytes)
@@ -88,6 +87,18 @@ class BridgeCollector(Collector):
             yield _counter("plainview_redis_departures", "Times this bridge went on alone", mirror.departures)
             yield _counter("plainview_redis_alone", "Events given their place without Redis", mirror.sequenced_alone)
             yield _gauge("plainview_redis_waiting", "Events offered to Redis and not back yet", mirror.waiting)
+
+
+def _history(store: EventStore) -> Iterable[Metric]:
+    yield _gauge("plainview_store_trouble", "1 while history does not get into the database", bool(store.trouble))
+    yield _counter("plainview_store_written", "Events and rows written to the database", store.written)
+    yield _counter("plainview_store_lost", "Events and rows that never reached the database", store.lost)
+    yield _counter("plainview_store_given_up", "Rows of telemetry for which there was no room", store.given_up)
+    yield _counter("plainview_store_refused", "Rows the database refuses for ever", store.writer.refused)
+    yield _gauge("plainview_store_behind", "Events and rows that wait for the database", store.behind)
+    if store.spool is not None:
+        yield _gauge("plainview_spool_rows", "Rows that wait in the spool", store.spool.rows)
+        yield _gauge("plainview_spool_bytes", "Bytes of rows that wait in the spool", store.spool.bytes)
 
 
 def registry_of(bridge: Bridge) -> CollectorRegistry:

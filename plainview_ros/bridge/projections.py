@@ -35,7 +35,8 @@ def _fresh_until_s(bridge: Bridge, *states: str) -> float:
 def _health(bridge: Bridge) -> object:
     keeping = bridge.keeping
     order_trouble = keeping.mirror.trouble if keeping.mirror else ""
-    own = (len(bridge.ended), bridge.log.closed, keeping.trouble(), order_trouble)
+    history = keeping.store.condition if keeping.store else None
+    own = (len(bridge.ended), bridge.log.closed, keeping.trouble(), order_trouble, history)
     return bridge.state.revisions(*STATES, topics.DIAGNOSTICS), own
 
 
