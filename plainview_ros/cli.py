@@ -11,6 +11,7 @@ from typing import Any
 
 from plainview_ros import __version__
 from plainview_ros.assets import load_rig
+from plainview_ros.bridge.store import database_command
 from plainview_ros.share import share_file
 from plainview_ros.system import ARGUMENTS, MEMBERS
 
@@ -163,6 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=clear)
     verb.add_argument("fault", metavar="FAULT", nargs="?", default="", help="id of one (default: all)")
     verb.add_argument("--namespace", default="", help="namespace of the simulator")
+
+    database_command.add_to(verbs)
     return parser
 
 

@@ -45,9 +45,14 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+def is_known(found: str | None) -> bool:
+    """Whether a revision is of this release or an older one."""
+    return found in (None, HEAD) or found in {script.revision for script in scripts().walk_revisions()}
+
+
 def check_known(found: str | None) -> None:
-    """Raise ``DatabaseError`` when a revision is of a newer release."""
-    if found is not None and found != HEAD and found not in _revisions():
+    """Raise ``DatabaseError`` when the database's revision is of a newer release."""
+    if not is_known(found):
         raise DatabaseError(
             f"the database is of a newer release: it is at revision {found}, this release knows those up to {HEAD};"
             f" start that release, or take the database back with its `plainview db downgrade {HEAD}`"
@@ -121,10 +126,6 @@ def scripts() -> ScriptDirectory:
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory(str(FOLDER))
-
-
-def _revisions() -> set[str]:
-    return {script.revision for script in scripts().walk_revisions()}
 
 
 @contextmanager
