@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Select, create_engine, func, select
 from sqlalchemy.exc import DBAPIError
@@ -32,7 +32,6 @@ class Kept:
     """Rows behind one of a later message."""
     unfinished: int
     """Strokes whose row is not that of their last transition."""
-    wrong: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, url: str, published: int) -> Kept:
@@ -48,7 +47,7 @@ class Kept:
                     numbers.append(2 * stroke + (kind == COMPLETED))
                 holes += kind == BEGAN
             table = valve_actuations.c
-            phases = dict(connection.execute(select(table.id, table.status)).tuples().all())
+            phases = {row.id: row.status for row in connection.execute(select(table.id, table.status))}
         engine.dispose()
         return cls(
             events=len(numbers),

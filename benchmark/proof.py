@@ -159,9 +159,10 @@ def wait_for(what: Callable[[], bool], clients: Clients, seconds: float) -> bool
 
 
 def trouble(port: int) -> str:
-    """What ``/health`` says of keeping events; empty when nothing is wrong with it."""
+    """What ``/health`` says of events and history; empty when nothing is wrong with them."""
     try:
-        check = web.health(port)["checks"]["events"]
+        checks = web.health(port)["checks"]
     except (OSError, LoadError) as error:
         return f"no answer: {error}"
-    return "" if check["status"] == "ok" else str(check["detail"])
+    parts = [checks[name] for name in ("events", "history") if name in checks]
+    return "; ".join(check["detail"] for check in parts if check["status"] != "ok")

@@ -86,12 +86,13 @@ def ratio(measured: Spread, floor: Spread) -> float:
 
 
 def against(value: float, *, most: float = math.inf, least: float = -math.inf) -> str:
-    """A ratio with the target beside it; bold when that is not reached."""
+    """A figure or ratio with the target beside it; bold when that is not reached."""
     if math.isnan(value):
         return "-"
     reached = least <= value <= most
     target = f"≤ {most:g}" if most < math.inf else f"≥ {least:g}"
-    return f"{value:.2f} ({target})" if reached else f"**{value:.2f}** ({target})"
+    shown = number(value) if value >= 100 else f"{value:.2f}"
+    return f"{shown} ({target})" if reached else f"**{shown}** ({target})"
 
 
 def machine() -> str:
