@@ -70,9 +70,13 @@ class GoalClient:
         sent.add_done_callback(on_accepted)
 
     def withdraw(self, goal_id: uuid.UUID) -> None:
-        """Cancel a goal, or have it cancelled as soon as it is accepted; nothing when it has ended."""
-        handle = self._wanted.pop(goal_id, None)
-        if handle is not None:
+        """Cancel a goal, now and, if it is accepted later, then again; nothing when it has ended.
+
+        A goal that seems not accepted may be under way: a server gives up a response after 100 ms when it has not yet
+        discovered the client (ros2/rmw_fastrtps#842).
+        """
+        if goal_id in self._wanted:
+            handle = self._wanted.pop(goal_id) or ClientGoalHandle(self._client, to_uuid_msg(goal_id), None)
             handle.cancel_goal_async()
 
 

@@ -37,7 +37,7 @@ QUICK_EXIT_S = DEADLINE_S / 10
 @pytest.fixture(scope="module")
 def live(shared_graph: Graph) -> Iterator[LiveBridge]:
     """One bridge for all tests that leave it as it was."""
-    bridge = LiveBridge(shared_graph, command_timeout_s=1.0, stale_after_s=1.0, tick_s=0.5)
+    bridge = LiveBridge(shared_graph, command_timeout_s=DEADLINE_S / 15, stale_after_s=1.0, tick_s=0.5)
     yield bridge
     assert bridge.stop() == 0
 
