@@ -42,8 +42,9 @@ class Found(NamedTuple):
 def things(database: Database, name: str, part: Part) -> list[Found]:
     """The things of a table: those of the page and one more, if there is one."""
     table, since = THINGS[name].table, THINGS[name].since
+    query = _newest_first(table, (table.c[since], table.c.id), part)
     with database.transaction() as connection:
-        found = connection.execute(_newest_first(table, (table.c[since], table.c.id), part))
+        found = connection.execute(query)
         rows = [row._asdict() for row in found]
     return [Found((row[since], row["id"]), row) for row in rows]
 
@@ -79,7 +80,7 @@ def count_anomalies(database: Database, line_id: str, since_ms: int) -> int:
 
 
 def _newest_first(table: Table, key: Sequence[Column[Any]], part: Part) -> Select[Any]:
-    period, equal = part.period, part.equal or {}
+    period, equal = part.period, part.equal
     at_ms = key[0]
     query = select(table).where(*_within(at_ms, period.start_ms, period.end_ms))
     query = query.where(*(table.c[name] == value for name, value in equal.items()))
