@@ -35,6 +35,7 @@ from plainview_ros.msg import Alert, FlowAnomaly, Leak
 from plainview_ros.ros.conversions import to_plain
 from plainview_ros.utc import parse_s
 from postgres import Postgres
+from web import eventually
 
 NOW_MS = round(NOW_S * 1000)
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -390,6 +391,17 @@ def test_audit_tells_who_did_what(past: Past) -> None:
     past.write(audit_row(NOW_MS))
     told = {"at": "2026-09-21T14:13:20.000Z", "who": "http 10.0.0.7", "action": "POST /x", "status": 200}
     assert past.items("/audit") == [{"id": str(thing(0)), **told}]
+
+
+def test_incidents_and_missions_are_told_as_they_are(past: Past) -> None:
+    past.fake.say(make.alert("RAISED"))
+    mission = past.fake.post("/missions", json={"title": "Drill", "timeline": [{"at": 30, "title": "Close v-102"}]})
+    (incident,) = past.fake.get("/incidents")["activeIncidents"]
+    for path, told in (("/incidents/history", incident), ("/missions/history", mission.json())):
+        eventually(lambda path=path: past.items(path), bool, f"in {path}")
+        assert past.items(path) == [told]
+    assert past.items("/incidents/history", status="resolved") == past.items("/missions/history", type="scenario") == []
+    assert past.items("/incidents/history", severity="warning") == [incident]
 
 
 def test_thing_that_nobody_can_read_does_not_hide_the_others(past: Past, caplog: pytest.LogCaptureFixture) -> None:
