@@ -20,9 +20,10 @@ import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plainview_ros.bridge.event_file import Kept
 from plainview_ros.bridge.event_log import Entry, EventId, EventLog, FellBehindError
@@ -69,7 +70,8 @@ class Way(Enum):
     DRAINING = "draining"
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """What goes into the database, or the spool, together."""
 
     began: EventId | None
@@ -332,7 +334,7 @@ class Writer:
     def _without_telemetry(self, batch: Batch) -> Batch:
         rows = [numbered for numbered in batch.rows if not numbered.row.is_telemetry]
         self._ledger.given_up += len(batch.rows) - len(rows)
-        return batch._replace(rows=rows)
+        return replace(batch, rows=rows)
 
     # -- the database --------------------------------------------------------------------------------------------------
 
