@@ -314,10 +314,15 @@ def test_a_writer_never_waits_in_a_queue_behind_a_step_that_waits(postgres: Post
 
 
 def test_how_far_it_is_behind(database: Database) -> None:
+    def behind() -> Mapping[str, int]:
+        with database.transaction() as connection:
+            return roll_up.behind_ms(connection, NOON_MS + HOUR_MS + roll_up.LATENESS_MS)
+
+    assert behind() == {"flow_metrics_minute": 0, "flow_metrics_hour": 0}
+    database.write([metrics("a", NOON_MS - 3 * HOUR_MS, 1.0), metrics("b", NOON_MS - 2 * HOUR_MS, 1.0)])
+    assert behind() == {"flow_metrics_minute": 4 * HOUR_MS, "flow_metrics_hour": 4 * HOUR_MS}
     roll_up_all(database, NOON_MS)
-    with database.transaction() as connection:
-        behind = roll_up.behind_ms(connection, NOON_MS + HOUR_MS + roll_up.LATENESS_MS)
-    assert behind == {"flow_metrics_minute": HOUR_MS + MINUTE_MS, "flow_metrics_hour": 2 * HOUR_MS}
+    assert behind() == {"flow_metrics_minute": HOUR_MS + MINUTE_MS, "flow_metrics_hour": 2 * HOUR_MS}
 
 
 def test_the_size_grows_with_what_is_written(database: Database) -> None:
