@@ -324,3 +324,34 @@ def test_killed_bridge_knows_at_its_first_answer_what_it_knew(
     finally:
         bridge.stop()
         graph.close()
+
+
+def test_database_that_is_away_at_the_start_is_heard_when_it_is_back(
+    tmp_path: Path, postgres: Postgres, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore, "ASK_AGAIN_S", 0.1)
+    environment = Environment.of({"PLAINVIEW_STATE_DIR": str(tmp_path), "POSTGRES_URL": postgres.new_database()})
+    other_place = Environment.of({"PLAINVIEW_STATE_DIR": str(tmp_path / "other")}).state_dir
+    with fake_bridge(rig, environment=environment) as one:
+        one.say(make.leak())
+        incident = one.next_event("incident.created")["incidentId"]
+        one.post(f"/incidents/{incident}/update", json={"rootCause": "Worn packing"})
+    with postgres.away(), fake_bridge(rig, environment=environment) as one:
+        one.post("/missions", json={"title": "Drill"})  # goes to the spool, or stays in the file
+    with postgres.away():
+        with fake_bridge(rig, environment=environment) as one:
+            assert [mission["title"] for mission in one.get("/missions")["missions"]] == ["Drill"]
+        another = fake_bridge(rig, environment=Environment(other_place, environment.database_url))
+        two = another.__enter__()
+        assert two.get("/incidents")["activeCount"] == 0
+    try:
+        told = eventually(lambda: two.get("/incidents"), lambda said: said["activeCount"] == 1, "the incident is back")
+        assert told["activeIncidents"][0]["rootCause"] == "Worn packing"
+        assert two.get("/pipeline/alerts")["activeLeakCount"] == 1
+        two.post("/missions", json={"title": "Of the other"})
+    finally:
+        another.__exit__(None, None, None)
+    with fake_bridge(rig, environment=environment) as one:
+        eventually(lambda: one.bridge.keeping.store and one.bridge.keeping.store.behind, lambda n: n == 0, "all in it")
+    with fake_bridge(rig, environment=Environment(other_place, environment.database_url)) as both:
+        assert {mission["title"] for mission in both.get("/missions")["missions"]} == {"Drill", "Of the other"}
