@@ -25,8 +25,8 @@ BEGIN_AFTER_S = 5.0
 ROUND_S = 10.0
 """Between two rounds when there is nothing left to do."""
 LEAST_PAUSE_S = 0.02
-"""After a step that found something to do there is a pause, as long as the step took or this: SQLite takes one writer at
-a time, and who waits asks again at intervals of up to 0.1 s."""
+"""After a step that found something to do there is a pause, as long as the step took or this: SQLite takes one writer
+at a time, and who waits asks again at intervals of up to 0.1 s."""
 PATIENCE_S = 60.0
 """A database that is away for less is not spoken of."""
 
