@@ -138,9 +138,7 @@ def _write(connection: Connection, out: Out) -> Mapping[str, int]:
         columns = [found["name"] for found in inspector.get_columns(name)]
         lines.write([{"table": name, "columns": columns}])
         counts[name] = 0
-        query: Select[Any] = (
-            select(*map(column, columns)).select_from(table(name)).execution_options(yield_per=BATCH_ROWS)
-        )
+        query: Any = select(*map(column, columns)).select_from(table(name)).execution_options(yield_per=BATCH_ROWS)
         for rows in connection.execute(query).partitions():
             lines.write([tuple(row) for row in rows])
             counts[name] += len(rows)
