@@ -27,7 +27,7 @@ from plainview_ros.bridge.event_log import EventId, make_entry
 from plainview_ros.bridge.recorder import row_of_transition
 from plainview_ros.bridge.routes import flow as flow_routes
 from plainview_ros.bridge.schemas.base import iso
-from plainview_ros.bridge.store import event_table, flow_table, roll_up
+from plainview_ros.bridge.store import event_table, flow_table, roll_up, upkeep
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.errors import DatabaseError
 from plainview_ros.bridge.store.rows import Row
@@ -35,6 +35,7 @@ from plainview_ros.msg import Alert, FlowAnomaly, Leak
 from plainview_ros.ros.conversions import to_plain
 from plainview_ros.utc import parse_s
 from postgres import Postgres
+from ros_graph import DEADLINE_S
 from web import eventually
 
 NOW_MS = round(NOW_S * 1000)
@@ -61,6 +62,14 @@ class Past:
         assert response.status_code == 422, response.text
         assert response.json()["error"] == "invalid_request"
         return str(response.json()["detail"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_upkeep() -> Iterator[None]:
+    """These rows are older than the bridge would keep them, and are rolled up when a test says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upkeep, "BEGIN_AFTER_S", DEADLINE_S * 10)
+        yield
 
 
 @contextmanager
