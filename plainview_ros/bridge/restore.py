@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NEWEST = 500
+NEWEST = 200
 """So many of each kind of thing come back, and all that are open."""
 
 MAX_SPOOLED = 10_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
@@ -21,8 +21,8 @@ from plainview_ros.bridge import restore
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.incident_desk import LONG
 from plainview_ros.bridge.store.database import Database
-from plainview_ros.bridge.store.latest import latest
-from plainview_ros.bridge.store.models import events, metadata
+from plainview_ros.bridge.store.latest import latest, open_ones
+from plainview_ros.bridge.store.models import THINGS, events, metadata
 from plainview_ros.bridge.store.rows import Row
 from plainview_ros.msg import Alert, Leak, ValveActuation
 from plainview_ros.ros import qos, topics
@@ -248,10 +248,9 @@ def test_open_things_are_found_by_their_index(variables: dict[str, str], databas
     if "POSTGRES_URL" in variables:
         pytest.skip("its planner takes the index when the table is large enough")
     with database.transaction() as connection:
-        plan = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT data FROM alerts WHERE status NOT IN ('cleared') ORDER BY created_at_ms DESC"
-        ).fetchall()
-    assert "ix_alerts_open" in str(plan)
+        for name, thing in THINGS.items():
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {open_ones(thing)}")).fetchall()
+            assert f"ix_{name}_open" in str(plan)
 
 
 class Kept:

@@ -24,7 +24,7 @@ def latest(database: Database, newest: int, valves: Sequence[str]) -> list[Row]:
         rows: list[Row] = []
         for thing in THINGS.values():
             rows += _read(connection, thing, _newest_first(thing).limit(newest))
-            rows += _read(connection, thing, _newest_first(thing).where(is_open(thing.table.name)).limit(MAX_OPEN))
+            rows += _read(connection, thing, open_ones(thing).limit(MAX_OPEN))
         strokes = THINGS[valve_actuations.name]
         ended = _newest_first(strokes).where(valve_actuations.c.status != "requested").limit(1)
         for valve in valves:
@@ -32,11 +32,18 @@ def latest(database: Database, newest: int, valves: Sequence[str]) -> list[Row]:
         return rows
 
 
+def open_ones(thing: Thing) -> Select[Any]:
+    """In the order of their index: a finer one would have the database take another, which holds all there are."""
+    return _all(thing).where(is_open(thing.table.name)).order_by(thing.table.c[thing.since].desc())
+
+
 def _newest_first(thing: Thing) -> Select[Any]:
+    return _all(thing).order_by(thing.table.c[thing.since].desc(), thing.table.c.id.desc())
+
+
+def _all(thing: Thing) -> Select[Any]:
     columns = thing.table.c
-    return select(columns.id, columns[thing.since], columns.stamp_ms, columns.data).order_by(
-        columns[thing.since].desc(), columns.id.desc()
-    )
+    return select(columns.id, columns[thing.since], columns.stamp_ms, columns.data)
 
 
 def _read(connection: Connection, thing: Thing, query: Select[Any]) -> list[Row]:
