@@ -684,3 +684,31 @@ def test_client_older_than_memory_gets_every_alert_once_from_a_real_bridge_also_
     assert "stream.gap" not in late.types()
     late.close()
     assert bridge.stop() == 0
+
+
+def test_bridge_that_is_killed_again_and_again_under_load_has_every_event_and_every_alert_once(
+    graph: Graph, place: Place
+) -> None:
+    graph.environment |= place.environment
+    alerts = graph.publisher(Alert, topics.ALERTS, qos.EVENT)
+    bridge = LiveBridge(graph)
+    texts: list[str] = []
+    for _ in range(4):
+        client = bridge.events()
+        for _ in range(100):
+            texts.append(f"alert {len(texts)}")
+            alerts.publish(make.alert("RAISED", stamp_s=time.time(), message=texts[-1]))
+        client.wait_for("alert.created", message=texts[-50])  # the rest is on its way, everywhere
+        bridge.process.kill()
+        client.wait_for_end()
+        bridge.start()
+
+    def told() -> list[str]:
+        return [entry.data["message"] for entry in stored(place) if entry.type == "alert.created"]
+
+    eventually(told, lambda messages: len(messages) >= len(texts), "all events in the database")
+    assert bridge.stop() == 0
+    assert told() == texts
+    with closing(Database(place.url)) as database, database.transaction() as connection:
+        found = connection.exec_driver_sql("SELECT message FROM alerts ORDER BY created_at_ms, message").scalars().all()
+    assert sorted(found) == sorted(texts)
