@@ -16,6 +16,7 @@ from sqlalchemy import Table, func, select
 from benchmark.history_data import DAY_MS, fill, roll_up_all
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventId, make_entry
+from plainview_ros.bridge.store import database as database_module
 from plainview_ros.bridge.store import database_thread, event_table, retention, roll_up, upkeep
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.models import (
@@ -188,6 +189,20 @@ def test_the_space_of_what_was_deleted_is_used_again(tmp_path: Path) -> None:
 
         sizes = [day(number) for number in range(6)]
     assert max(sizes[3:]) <= 1.1 * sizes[2]
+
+
+def test_what_waits_for_a_long_reader_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "WAL_BYTES", 1_000_000)
+    path = tmp_path / "plainview.db"
+    wal = tmp_path / "plainview.db-wal"
+    with closing(Database(f"sqlite:///{path}")) as reader, closing(Database(f"sqlite:///{path}")) as writer:
+        with reader.snapshot() as connection:
+            assert connection.scalar(select(func.count()).select_from(events)) == 0
+            fill(writer, ["a"], NOON_MS, NOON_MS + DAY_MS)
+            assert wal.stat().st_size > 3_000_000
+        for n in range(3):
+            write_events(writer, n)
+        assert wal.stat().st_size <= 1_000_000
 
 
 # -- in the background -------------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ CONNECT_TIMEOUT_S = 2
 LOCK_TIMEOUT_S = 2
 """SQLite: how long another process may hold the file. PostgreSQL locks rows of equal keys only."""
 
+WAL_BYTES = 64_000_000
+"""SQLite: what has not gone into the file yet may take more while somebody reads for long, and no more afterwards."""
+
 DEAD_PEER_MS = 10_000
 """A server that does not acknowledge for so long is gone."""
 
@@ -195,6 +198,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
                 raise
             time.sleep(0.01)
     connection.execute("PRAGMA synchronous = NORMAL").close()
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}").close()
 
 
 def _newest(thing: Thing, rows: Sequence[Mapping[str, Value]]) -> list[Mapping[str, Any]]:
