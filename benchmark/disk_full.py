@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.bench import Bench, free_port, sqlite_url
-from benchmark.inventory import Kept, alert_codes
+from benchmark.inventory import Kept
 from benchmark.postgres import Postgres
 from benchmark.proof import (
     Finding,
     check_readers,
     check_rows,
+    check_told,
+    is_well,
     load,
+    meanwhile,
     new_rig,
     readers,
     trouble,
@@ -49,7 +52,7 @@ def prove_disk_full(bench: Bench, seconds: float, postgres: Postgres | None) -> 
                 strokes.start()
                 pump_for(clients, BEFORE_S)
                 if postgres:
-                    postgres.kill()
+                    meanwhile(clients, postgres.kill)
                     pump_for(clients, BEFORE_S)
                 said = ""
                 with (state / "ballast").open("ab", buffering=0) as ballast:
@@ -60,8 +63,8 @@ def prove_disk_full(bench: Bench, seconds: float, postgres: Postgres | None) -> 
                 (state / "ballast").unlink()
                 if postgres:
                     pump_for(clients, AFTER_S)
-                    postgres.start()
-                is_back = wait_for(lambda: not trouble(port), clients, BACK_S)
+                    meanwhile(clients, postgres.start)
+                is_back = wait_for(lambda: is_well(port), clients, BACK_S)
                 pump_for(clients, AFTER_S)
                 published = strokes.stop()
                 pump_for(clients, 1.0)
@@ -69,11 +72,8 @@ def prove_disk_full(bench: Bench, seconds: float, postgres: Postgres | None) -> 
                 where = "under the spool, PostgreSQL away" if postgres else "under SQLite"
                 name = f"disk full for {seconds:g} s {where}"
                 finding = Finding(name, Kept.of(url, published), published)
-                finding.seen.append(f"meanwhile /health: {said}")
-                finding.expect("disk" in said or "full" in said, "/health did not tell")
+                check_told(finding, said, "disk", url)
                 finding.expect(is_back, f"/health still tells of it: {trouble(port)}")
-                finding.seen.append(f"alerts: {', '.join(alert_codes(url))}")
-                finding.expect(any("disk" in code for code in alert_codes(url)), "no alert of the disk")
                 check_rows(finding, url, port)
                 check_readers(finding, clients)
                 server.child.check()

@@ -86,13 +86,13 @@ def finished(url: str) -> int:
 TABLES = {table.name: table for table in (events, flow_metrics, alerts)}
 
 
-def alert_codes(url: str) -> list[str]:
-    """What operators were told of, without repetition."""
+def alert_messages(url: str) -> list[str]:
+    """What operators were told, oldest first."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        codes = sorted(connection.execute(select(alerts.c.code).distinct()).scalars())
+        messages = list(connection.execute(select(alerts.c.message).order_by(alerts.c.created_at_ms)).scalars())
     engine.dispose()
-    return codes
+    return messages
 
 
 def _count(url: str, query: Select[int]) -> int:

@@ -11,7 +11,10 @@ from benchmark.proof import (
     Finding,
     check_readers,
     check_rows,
+    check_told,
+    is_well,
     load,
+    meanwhile,
     new_rig,
     readers,
     trouble,
@@ -23,7 +26,6 @@ from benchmark.stream import pump_for
 Way = Literal["killed", "hanging"]
 
 BEFORE_S, AFTER_S = 5.0, 5.0
-NOTICED_S = 30.0
 BACK_S = 60.0
 
 
@@ -39,20 +41,19 @@ def prove_outage(bench: Bench, way: Way, seconds: float) -> Finding:
             strokes.start()
             pump_for(clients, BEFORE_S)
             leave, come_back = (postgres.kill, postgres.start) if way == "killed" else (postgres.hang, postgres.go_on)
-            leave()
+            meanwhile(clients, leave)
             try:
                 pump_for(clients, seconds)
                 said = trouble(server.port)
             finally:
-                come_back()
+                meanwhile(clients, come_back)
             pump_for(clients, AFTER_S)
-            is_back = wait_for(lambda: not trouble(server.port), clients, BACK_S)
+            is_back = wait_for(lambda: is_well(server.port), clients, BACK_S)
             published = strokes.stop()
             pump_for(clients, 1.0)
             wait_until_kept(url, published, server.port)
             finding = Finding(f"PostgreSQL {way} for {seconds:g} s", Kept.of(url, published), published)
-            finding.seen.append(f"meanwhile /health: {said}")
-            finding.expect(bool(said), "/health did not tell")
+            check_told(finding, said, "database", url)
             finding.expect(is_back, f"/health still tells of it: {trouble(server.port)}")
             check_rows(finding, url, server.port)
             check_readers(finding, clients)

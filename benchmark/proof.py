@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmark import web
 from benchmark.bench import Bench
 from benchmark.children import Child
 from benchmark.clients import Clients
-from benchmark.inventory import Kept, finished, rows
+from benchmark.inventory import Kept, alert_messages, finished, rows
 from benchmark.load import LoadError
 from benchmark.rig import write_rig
 from benchmark.stream import pump_for
@@ -148,6 +149,15 @@ def check_readers(finding: Finding, clients: Clients) -> None:
     finding.expect(not wrong, f"{len(wrong)} of them have not got every event once")
 
 
+def meanwhile(clients: Clients, work: Callable[[], object]) -> None:
+    """Do what takes a while on a thread of its own; the clients go on reading."""
+    with ThreadPoolExecutor(1) as executor:
+        done = executor.submit(work)
+        while not done.done():
+            pump_for(clients, 0.05)
+        done.result()
+
+
 def wait_for(what: Callable[[], bool], clients: Clients, seconds: float) -> bool:
     """Whether it is so within the time; meanwhile clients read."""
     end_s = monotonic() + seconds
@@ -159,10 +169,24 @@ def wait_for(what: Callable[[], bool], clients: Clients, seconds: float) -> bool
 
 
 def trouble(port: int) -> str:
-    """What ``/health`` says of events and history; empty when nothing is wrong with them."""
+    """What ``/health`` says of events and history; empty when nothing is wrong with them, nor was."""
     try:
         checks = web.health(port)["checks"]
     except (OSError, LoadError) as error:
         return f"no answer: {error}"
-    parts = [checks[name] for name in ("events", "history") if name in checks]
-    return "; ".join(check["detail"] for check in parts if check["status"] != "ok")
+    return "; ".join(checks[name]["detail"] for name in ("events", "history") if checks[name]["status"] != "ok")
+
+
+def is_well(port: int) -> bool:
+    """Whether everything gets where it should again."""
+    samples = web.metrics(port)
+    return not (samples["plainview_keeping_trouble"] or samples["plainview_store_trouble"])
+
+
+def check_told(finding: Finding, said: str, word: str, url: str) -> None:
+    """The trouble was told in ``/health``, and as an alert, which history has."""
+    finding.seen.append(f"meanwhile /health: {said}")
+    finding.expect(word in said, f"/health did not tell of the {word}")
+    told_so = [message for message in alert_messages(url) if word in message]
+    finding.seen.append(f"alert: {told_so[0] if told_so else 'none'}")
+    finding.expect(bool(told_so), f"no alert of the {word}")
