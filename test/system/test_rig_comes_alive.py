@@ -69,7 +69,7 @@ def test_leak_is_found_sized_and_resolved(start_system: StartSystem, graph: Grap
     def sized(alerts: Any) -> bool:
         """The leak is told by an event, the integrity by the snapshot after it."""
         large = any(leak["severity"] in ("major", "critical") for leak in alerts["activeLeaks"])
-        return large and alerts["integrity"] < 100
+        return bool(large and alerts["integrity"] < 100)
 
     alerts = system.web.get_until("/pipeline/alerts", sized, "a leak of the right size that costs integrity")
     (leak,) = alerts["activeLeaks"]
