@@ -1,7 +1,8 @@
 # make run   sets everything up and runs the simulated rig; the address is printed
 # make test  sets everything up and runs all tests          make lint  style, types and walls
-# make bench measures latency, throughput and memory (20 min) and writes benchmark/RESULTS.md; ARGS=--help says what else
-# make soak  ten minutes of clients that stall, come and go: nothing lost, nothing twice; ARGS="--kills 5" kills the bridge
+# make bench measures latency, throughput and memory (30 min) and writes benchmark/RESULTS.md; ARGS=--help says what else
+# make soak  ten minutes of clients that stall, come and go: nothing lost, nothing twice; ARGS="--kills 5" kills the bridge;
+#            ARGS=history proves that history survives kills, outages and a full disk (15 min; ARGS="history --quick" 5)
 #
 # Needs Python 3.10+, a C++ compiler and make. Where a ROS distribution is sourced it is used; otherwise ROS comes as
 # wheels into .venv, which is then the ROS prefix.

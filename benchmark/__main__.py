@@ -1,6 +1,6 @@
 """Measure everything and write benchmark/RESULTS.md, or measure a part and print it.
 
-Everything takes about 20 minutes, --quick about 5, on two cores that should have nothing else to do.
+Everything takes about 30 minutes, --quick about 10, on two cores that should have nothing else to do.
 """
 
 from __future__ import annotations
