@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, case, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Table,
+    bindparam,
+    case,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
@@ -29,9 +40,6 @@ WAL_BYTES = 64_000_000
 
 DEAD_PEER_MS = 10_000
 """A server that does not acknowledge for so long is gone."""
-
-ROUND_TRIP_ROWS = 1000
-"""PostgreSQL: so many go in one round trip, instead of one each."""
 
 PG_DISK_FULL = "53100"
 REPLACEMENT = "\ufffd"
@@ -56,8 +64,6 @@ class Database:
             elif self.dialect == "postgresql":
                 options = {
                     "connect_args": {"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": DEAD_PEER_MS},
-                    "executemany_mode": "values_plus_batch",
-                    "executemany_batch_page_size": ROUND_TRIP_ROWS,
                 }
             else:
                 raise DatabaseError(f"expected a postgresql or sqlite URL, found {self.dialect}")
@@ -65,7 +71,7 @@ class Database:
             self._engine = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, **options)
             if self.dialect == "sqlite":
                 event.listen(self._engine, "connect", _set_up_sqlite)
-        self._inserts = {table.name: self._insert(table) for table in metadata.tables.values()}
+        self._inserts = {table.name: _insert(table, self.dialect) for table in metadata.tables.values()}
         if not as_it_is:
             try:
                 self._bring_up_to_date()
@@ -111,27 +117,47 @@ class Database:
             if name == flow_metrics.name:
                 roll_up.before_write(connection)
             with _refusals():
-                connection.execute(self._inserts[name], values if thing is None else _newest(thing, values))
+                self._inserts[name](connection, values if thing is None else _newest(thing, values))
             if name == flow_metrics.name:
                 roll_up.after_write(connection, values)
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _insert(self, table: Table) -> Insert:
-        dialect = sqlite if self.dialect == "sqlite" else postgresql
-        insert: Any = dialect.insert(table)
-        thing = THINGS.get(table.name)
-        if thing is None:
-            appended: Insert = insert.on_conflict_do_nothing()
-            return appended
-        here, new = table.c, insert.excluded
-        values: dict[str, Any] = {column.name: new[column.name] for column in table.columns if column.name != "id"}
-        values[thing.since] = case((here[thing.since] < new[thing.since], here[thing.since]), else_=new[thing.since])
-        kept_newest: Insert = insert.on_conflict_do_update(
-            index_elements=["id"], set_=values, where=here.stamp_ms <= new.stamp_ms
+
+def _insert(table: Table, dialect: str) -> Callable[[Connection, Sequence[Mapping[str, Value]]], object]:
+    """Writes rows into a table; a column that a row does not have is null.
+
+    SQLAlchemy's own way looks at every value of every row, which took two thirds of the time of writing: that is time
+    in which no stream is sent. Here SQLite gets plain tuples, PostgreSQL an array for each column.
+    """
+    names = table.columns.keys()
+    if dialect == "sqlite":
+        statement = str(_once(table, sqlite.insert(table)).compile(dialect=sqlite.dialect(), column_keys=names))
+        return lambda connection, rows: connection.exec_driver_sql(
+            statement, [tuple([row.get(name) for name in names]) for row in rows]
         )
-        return kept_newest
+    arrays = [bindparam(column.name, type_=postgresql.ARRAY(column.type)) for column in table.columns]
+    given = func.unnest(*arrays).table_valued(*names).render_derived()
+    from_arrays = _once(table, postgresql.insert(table).from_select(names, select(*given.c)))
+    return lambda connection, rows: connection.execute(
+        from_arrays, {name: [row.get(name) for row in rows] for name in names}
+    )
+
+
+def _once(table: Table, insert: Any) -> Insert:
+    """Of a thing the newest row stays, from the earliest time on; any other row is there already."""
+    thing = THINGS.get(table.name)
+    if thing is None:
+        appended: Insert = insert.on_conflict_do_nothing()
+        return appended
+    here, new = table.c, insert.excluded
+    values: dict[str, Any] = {column.name: new[column.name] for column in table.columns if column.name != "id"}
+    values[thing.since] = case((here[thing.since] < new[thing.since], here[thing.since]), else_=new[thing.since])
+    kept_newest: Insert = insert.on_conflict_do_update(
+        index_elements=["id"], set_=values, where=here.stamp_ms <= new.stamp_ms
+    )
+    return kept_newest
 
 
 @contextmanager
