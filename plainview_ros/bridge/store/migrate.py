@@ -22,7 +22,7 @@ from plainview_ros.bridge.store.models import metadata
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; what ``models.py`` says is what it leaves."""
 
 FOLDER = Path(__file__).parent / "migrations"

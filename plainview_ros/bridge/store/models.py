@@ -35,6 +35,7 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("asset", Text, nullable=False, comment="id of what it is about; empty: nothing"),
     Column("data", Text, nullable=False, comment="JSON as the clients get it"),
+    Index("ix_events_asset", "asset", "ms", "number"),
     comment="What was told on /events, but for telemetry",
     sqlite_with_rowid=False,  # stored in the order of the key, which is the order they are read in
 )
