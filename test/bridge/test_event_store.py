@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from plainview_ros.bridge.store import database as database_module
 from plainview_ros.bridge.store import database_thread, event_table, writer
 from plainview_ros.bridge.store import event_store as store_module
 from plainview_ros.bridge.store.database import Database
-from plainview_ros.bridge.store.errors import DatabaseError
+from plainview_ros.bridge.store.errors import DatabaseError, RefusedError
 from plainview_ros.bridge.store.event_store import EventStore
+from plainview_ros.bridge.store.rows import Row
 from plainview_ros.bridge.within import within
 from plainview_ros.msg import Alert
 from plainview_ros.ros import qos, topics
@@ -75,8 +77,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         path = tmp_path / "plainview.db"
         return Place(f"sqlite:///{path}", lambda: locked(path))
-    postgres: Postgres = request.getfixturevalue("postgres")
-    given = {"POSTGRES_URL": postgres.new_database(), "PLAINVIEW_STATE_DIR": str(tmp_path)}
+    return place_on(request.getfixturevalue("postgres"), tmp_path)
+
+
+def place_on(postgres: Postgres, folder: Path) -> Place:
+    given = {"POSTGRES_URL": postgres.new_database(), "PLAINVIEW_STATE_DIR": str(folder)}
     return Place(str(Environment.of(given).database_url), postgres.away)
 
 
@@ -257,6 +262,17 @@ def test_what_a_database_cannot_hold_does_not_hold_up_the_rest(place: Place) -> 
             "long ",
             "other",
         ]
+
+
+def test_rows_of_releases_that_know_different_columns_are_written_together(place: Place) -> None:
+    key = {"line_id": "fl-1", "viscosity": 0.02}
+    old, new = ({**key, "timestamp_ms": 1}, {**key, "timestamp_ms": 2, "pressure_pa": 1.5})
+    older = {**key, "timestamp_ms": 3}
+    with closing(Database(place.url)) as database:
+        database.write([Row("flow_metrics", values) for values in (old, new, older)])
+        with database.transaction() as connection:
+            found = connection.exec_driver_sql("SELECT pressure_pa, viscosity FROM flow_metrics ORDER BY timestamp_ms")
+            assert [tuple(row) for row in found] == [(None, 0.02), (1.5, 0.02), (None, 0.02)]
 
 
 def test_end_does_not_come_before_what_remains_is_written(place: Place) -> None:
@@ -475,6 +491,56 @@ def test_neither_reading_nor_writing_waits_for_the_other(place: Place, monkeypat
                 released.set()
 
     run(scenario())
+
+
+COUNT_TO = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {}) SELECT count(*) FROM n"
+ENDLESS = COUNT_TO.format(2_000_000_000)
+
+
+def test_question_that_takes_too_long_is_ended_in_the_database_and_the_next_is_answered(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "ANSWER_S", 0.2)
+
+    def asked(query: str, database: Database) -> object:
+        with database.transaction() as connection:
+            return connection.exec_driver_sql(query).scalar()
+
+    async def scenario() -> None:
+        log = new_log()
+        async with storing(place, log) as store:
+            await say(log, store, range(1))
+            endless = asyncio.create_task(store.ask(partial(asked, ENDLESS)))
+            next_ = asyncio.create_task(store.ask(partial(asked, "SELECT 7")))
+            with pytest.raises(DatabaseError, match=r"no answer within 0\.2 s"):
+                await endless
+            assert await next_ == 7
+
+    run(scenario())
+
+
+def test_what_is_no_question_may_take_long(place: Place) -> None:
+    count = COUNT_TO.format(300_000)
+    with closing(Database(place.url)) as database:
+        with pytest.raises(DatabaseError), database.limited(0.001), database.transaction() as connection:
+            connection.exec_driver_sql(count)
+        with database.transaction() as connection:
+            assert connection.exec_driver_sql(count).scalar() == 300_000
+
+
+def test_text_that_the_driver_cannot_send_is_refused(postgres: Postgres) -> None:
+    place = place_on(postgres, Path("/nowhere"))
+    refused = pytest.raises(RefusedError, match="NUL")
+    with closing(Database(place.url)) as database, refused, database.transaction() as connection:
+        connection.exec_driver_sql("SELECT %(text)s", {"text": "a\0b"})
+
+
+def test_host_that_dies_while_an_answer_is_waited_for_is_noticed(postgres: Postgres) -> None:
+    place = place_on(postgres, Path("/nowhere"))
+    with closing(Database(place.url)) as database, database.transaction() as connection:
+        driver: Any = connection.connection.driver_connection
+        set_ = {name: int(value) for name, value in driver.info.dsn_parameters.items() if name.startswith("keepalives")}
+    assert set_["keepalives_idle"] + set_["keepalives_interval"] * set_["keepalives_count"] < 15
 
 
 # -- away --------------------------------------------------------------------------------------------------------------

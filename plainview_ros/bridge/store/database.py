@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 from typing import Any
 
 from sqlalchemy import (
@@ -38,8 +39,21 @@ LOCK_TIMEOUT_S = 2
 WAL_BYTES = 64_000_000
 """SQLite: what has not gone into the file yet may take more while somebody reads for long, and no more afterwards."""
 
-DEAD_PEER_MS = 10_000
-"""A server that does not acknowledge for so long is gone."""
+ALIVE = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""PostgreSQL's host is gone when it acknowledges nothing for 10 s [ms], or, while an answer is waited for, is asked for
+a sign of life after 5 s, every 2 s, and three times gives none."""
+
+STEPS = 10_000
+"""Of SQLite's machine, about a millisecond: so often it is asked whether the time is up."""
+
+AT_ONCE_ROWS = 200
+"""So many are handed to the driver in one piece, which holds the interpreter for about a millisecond."""
 
 PG_DISK_FULL = "53100"
 REPLACEMENT = "\ufffd"
@@ -58,13 +72,12 @@ class Database:
 
     def __init__(self, url: str, *, as_it_is: bool = False) -> None:
         self.dialect = _scheme(url)
+        self._until_s: float | None = None
         with _told():
             if self.dialect == "sqlite":
                 options: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT_S}}
             elif self.dialect == "postgresql":
-                options = {
-                    "connect_args": {"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": DEAD_PEER_MS},
-                }
+                options = {"connect_args": ALIVE}
             else:
                 raise DatabaseError(f"expected a postgresql or sqlite URL, found {self.dialect}")
             # One connection; it is asked for a sign of life before use, since a server may have been started again.
@@ -90,7 +103,24 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """All or nothing."""
         with _told(), self._engine.begin() as connection:
-            yield connection
+            if self._until_s is None:
+                yield connection
+            else:
+                with _ending(connection, self._until_s):
+                    yield connection
+
+    @contextmanager
+    def limited(self, limit_s: float) -> Iterator[None]:
+        """What is asked of the database meanwhile is ended there when the time is up, with a ``DatabaseError``."""
+        self._until_s = time.monotonic() + limit_s
+        try:
+            yield
+        except DatabaseError as error:
+            if time.monotonic() < self._until_s:
+                raise
+            raise DatabaseError(f"no answer within {limit_s:g} s") from error
+        finally:
+            self._until_s = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -116,13 +146,31 @@ class Database:
             thing = THINGS.get(name)
             if name == flow_metrics.name:
                 roll_up.before_write(connection)
+            chosen = values if thing is None else _newest(thing, values)
             with _refusals():
-                self._inserts[name](connection, values if thing is None else _newest(thing, values))
+                for first in range(0, len(chosen), AT_ONCE_ROWS):
+                    self._inserts[name](connection, chosen[first : first + AT_ONCE_ROWS])
             if name == flow_metrics.name:
                 roll_up.after_write(connection, values)
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+@contextmanager
+def _ending(connection: Connection, until_s: float) -> Iterator[None]:
+    """Statements of the transaction end when it is so late [monotonic]; of PostgreSQL each may take the time left."""
+    if connection.dialect.name == "postgresql":
+        left_ms = max(1, ceil((until_s - time.monotonic()) * 1000))
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {left_ms}")
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() > until_s, STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, STEPS)
 
 
 def _insert(table: Table, dialect: str) -> Callable[[Connection, Sequence[Mapping[str, Value]]], object]:
@@ -171,6 +219,8 @@ def _told() -> Iterator[None]:
         raise (DiskFullError if is_full else DatabaseError)(_line(error.orig)) from error
     except (SQLAlchemyError, ImportError) as error:
         raise DatabaseError(_line(error)) from error
+    except ValueError as error:  # a driver's, of what it cannot send
+        raise RefusedError(_line(error)) from error
 
 
 @contextmanager

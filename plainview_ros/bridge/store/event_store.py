@@ -34,6 +34,8 @@ TURN_S = 30.0
 """A client waits so long for a page once it is its turn, and so long in all; then it is told of a gap."""
 QUESTION_S = 10.0
 """Who asks for history waits so long at the most."""
+ANSWER_S = 5.0
+"""A question that takes longer is ended in the database: others wait behind it."""
 DISK_EVERY_S = 0.5
 
 SQLITE = "sqlite:///"
@@ -97,6 +99,8 @@ class EventStore:
             self.disk = Disk(folder, self._local)
         self.writer = Writer(self._database, self.spool, self.disk, log, self._ledger, log_entries)
         self._looking: asyncio.Task[None] | None = None
+        self._blind = ""
+        """Why the disk is not watched; empty when it is."""
 
     @property
     def written(self) -> int:
@@ -126,7 +130,7 @@ class EventStore:
     @property
     def condition(self) -> Condition:
         writer, spool = self.writer, self.spool
-        losing, away = [writer.defect], ""
+        losing, away = [writer.defect, self._blind], ""
         if self.disk is not None and self.disk.is_full:
             losing.append("the disk is full: telemetry is not kept")
         if writer.way is not Way.DIRECT:
@@ -145,6 +149,7 @@ class EventStore:
             "lost": self.lost,
             "telemetry given up": self.given_up,
             "refused by the database for ever, see the log": writer.refused,
+            "damaged in the spool, see the log": spool.unreadable if spool else 0,
         }
         told = [f"{count} {what}" for what, count in counts.items() if count]
         if spool is not None and spool.damaged:
@@ -202,8 +207,12 @@ class EventStore:
 
     async def _look(self) -> None:
         if self.disk is not None:
-            await self.disk.look()
-            await self.writer.heed_disk()
+            try:
+                await self.disk.look()
+                await self.writer.heed_disk()
+                self._blind = ""
+            except OSError as error:
+                self._blind = f"the disk cannot be watched: {error}"
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
@@ -223,7 +232,7 @@ class EventStore:
             DatabaseError: it is away, or there was no answer in time.
         """
         try:
-            return await within(QUESTION_S, self._questions.call(question))
+            return await within(QUESTION_S, self._questions.call(partial(_answer, question)))
         except asyncio.TimeoutError:
             raise DatabaseError(f"no answer within {QUESTION_S:g} s") from None
 
@@ -244,6 +253,11 @@ class EventStore:
 
 
 # -- on the database's threads: these import SQLAlchemy, see __init__.py ----------------------------------------------
+
+
+def _answer(question: Callable[[Database], T], database: Database) -> T:
+    with database.limited(ANSWER_S):
+        return question(database)
 
 
 def _newest(max_entries: int, database: Database) -> Kept | None:

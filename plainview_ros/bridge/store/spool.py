@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import time
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from plainview_ros.bridge.event_log import EventId
 from plainview_ros.bridge.store.errors import SpoolError, SpoolFullError
@@ -26,6 +26,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 2.0
+MAX_TOLD = 2000
+"""Characters of a damaged row that are logged."""
 ROW_BYTES = 24
 """What a row takes beside its text, about."""
 SPARE = 1 / 50
@@ -34,8 +36,11 @@ SPARE = 1 / 50
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, telemetry INTEGER NOT NULL, row TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS spool_telemetry ON spool (seq) WHERE telemetry",
+    "CREATE INDEX IF NOT EXISTS spool_lasting ON spool (seq) WHERE NOT telemetry",
 )
 COUNT = "SELECT COUNT(*), COALESCE(SUM(length(row)), 0) FROM spool"
+LASTING = "SELECT row FROM spool INDEXED BY spool_lasting WHERE NOT telemetry"
+NEWEST_FIRST = "ORDER BY seq DESC"
 EVENTS = "events"
 
 
@@ -67,10 +72,13 @@ class Spool:
         self._max_bytes = max_bytes
         self._thread = thread
         self._connection: sqlite3.Connection | None = None
+        self._is_counted = False
         self.rows = 0
         self.bytes = 0
         self.given_up = 0
         """Telemetry there was no room for."""
+        self.unreadable = 0
+        """Rows that were damaged, and are dropped."""
         self.damaged = ""
         """Where a file is that could not be read."""
 
@@ -110,7 +118,10 @@ class Spool:
         await self._do(self._close)
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await self._thread.call(work)
+        try:
+            return await self._thread.call(work)
+        except OSError as error:  # the folder is gone, or a damaged file cannot be moved aside
+            raise SpoolError(f"{self._path} can neither be used nor moved aside: {error.strerror}") from error
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
@@ -154,7 +165,15 @@ class Spool:
             return EMPTY
         with self._opened() as connection:
             found = connection.execute("SELECT seq, row FROM spool ORDER BY seq LIMIT ?", (max_rows,)).fetchall()
-        return Page([_row(text) for _, text in found], found[-1][0] if found else 0)
+            rows = [(seq, text, _row(text)) for seq, text in found]
+            damaged = [(seq, text) for seq, text, row in rows if row is None]
+            for seq, text in damaged:
+                logger.error("dropped a row of the spool that nobody can read: %s", repr(text)[:MAX_TOLD])
+                connection.execute("DELETE FROM spool WHERE seq = ?", (seq,))
+            if damaged:
+                self._count(connection)
+        self.unreadable += len(damaged)
+        return Page([row for _, _, row in rows if row is not None], found[-1][0] if found else 0)
 
     def _drop(self, until: int) -> None:
         with self._opened() as connection:
@@ -171,23 +190,20 @@ class Spool:
         if not self.rows:
             return None
         with self._opened() as connection:
-            for (text,) in connection.execute("SELECT row FROM spool WHERE NOT telemetry ORDER BY seq DESC"):
-                table, values = json.loads(text)
-                if table == EVENTS:
-                    return EventId(values["ms"], values["number"])
+            for (text,) in connection.execute(f"{LASTING} {NEWEST_FIRST}"):
+                row: Any = _row(text)
+                if row is not None and row.table == EVENTS:
+                    return EventId(row.values["ms"], row.values["number"])
         return None
 
     def _things(self, max_rows: int) -> list[Row]:
         if not self._path.exists():
             return []
-        with self._opened() as connection:
-            found = connection.execute(
-                "SELECT row FROM spool WHERE NOT telemetry"
-                """ AND row NOT LIKE '["events",%' AND row NOT LIKE '["audit_log",%'"""
-                " ORDER BY seq DESC LIMIT ?",
-                (max_rows,),
-            ).fetchall()
-        return [_row(text) for (text,) in found]
+        with self._opened(counted=False) as connection:
+            no_thing = """ AND row NOT LIKE '["events",%' AND row NOT LIKE '["audit_log",%'"""
+            found = connection.execute(f"{LASTING} {no_thing} {NEWEST_FIRST} LIMIT ?", (max_rows,)).fetchall()
+        rows = (_row(text) for (text,) in found)
+        return [row for row in rows if row is not None]
 
     def _forget_telemetry(self) -> None:
         if self.rows:
@@ -195,11 +211,13 @@ class Spool:
                 self._give_up(connection, self.bytes)
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """A transaction."""
+    def _opened(self, counted: bool = True) -> Iterator[sqlite3.Connection]:
+        """A transaction; before the first that changes anything it is counted what is here, which reads all of it."""
         try:
             if self._connection is None:
                 self._connection = self._open()
+            if counted and not self._is_counted:
+                self._count(self._connection)
             with self._connection:
                 yield self._connection
         except sqlite3.OperationalError as error:  # "database or disk is full" is one of them, and so is a lock
@@ -213,12 +231,12 @@ class Spool:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=LOCK_TIMEOUT_S, check_same_thread=False)
         try:
+            connection.text_factory = bytes  # of what is damaged not every text is one
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 for statement in SCHEMA:
                     connection.execute(statement)
-            self._count(connection)
         except BaseException:
             connection.close()
             raise
@@ -227,6 +245,7 @@ class Spool:
     def _count(self, connection: sqlite3.Connection) -> None:
         self.rows, size = connection.execute(COUNT).fetchone()
         self.bytes = size + self.rows * ROW_BYTES
+        self._is_counted = True
 
     def _move_aside(self, error: sqlite3.DatabaseError) -> None:
         self._close()
@@ -243,15 +262,21 @@ class Spool:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._is_counted = False
 
 
 def _text(row: Row) -> str:
     return json.dumps([row.table, row.values], separators=(",", ":"))
 
 
-def _row(text: str) -> Row:
-    table, values = json.loads(text)
-    return Row(table, values)
+def _row(text: bytes) -> Row | None:
+    """``None``: it is damaged."""
+    try:
+        table, values = json.loads(text)
+    except (ValueError, TypeError):
+        return None
+    is_row = type(table) is str and type(values) is dict and not any(type(v) in (list, dict) for v in values.values())
+    return Row(table, values) if is_row else None
 
 
 def _size(texts: Sequence[tuple[bool, str]]) -> int:
