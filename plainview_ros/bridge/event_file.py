@@ -142,6 +142,10 @@ class EventFile:
         self._forget(number)
         self._keep(f"{STORED}{number}".encode() + END)
 
+    def drop(self, number: int) -> None:
+        """This row is given up; where it is in a file the next run still finds it."""
+        self._rows.pop(number, None)
+
     def begin(self, newest: EventId) -> None:
         """What comes now does not follow on what is here, but on this id."""
         self._newest = newest

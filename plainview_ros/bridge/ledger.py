@@ -21,16 +21,19 @@ class Numbered(NamedTuple):
 
 
 class Ledger:
-    """Rows in the order they came, bounded in number, in the two loss classes of ``rows.TELEMETRY_TABLES``.
+    """Rows in the order they came, bounded, in the two loss classes of ``rows.TELEMETRY_TABLES``.
 
     Args:
         max_rows: of those that are never given up. More than these are lost, the oldest first, and counted: the
             database, the spool and the disk were all of no use for so long.
         max_telemetry: of telemetry, of which the oldest goes first.
+        max_size: of the rows that are never given up: characters of their texts.
     """
 
-    def __init__(self, max_rows: int = 20_000, max_telemetry: int = 50_000) -> None:
+    def __init__(self, max_rows: int = 20_000, max_telemetry: int = 50_000, max_size: int = 50_000_000) -> None:
         self._max_rows = max_rows
+        self._max_size = max_size
+        self._size = 0
         self._max_telemetry = max_telemetry
         self._rows: deque[Numbered] = deque()
         self._telemetry: deque[Numbered] = deque()
@@ -38,6 +41,8 @@ class Ledger:
         self._came = asyncio.Event()
         self.keep: Callable[[Numbered], object] = lambda _: None
         """Called with each new row that is never given up, before anything else."""
+        self.drop: Callable[[int], object] = lambda _: None
+        """Called with the number of each row that is lost."""
         self.is_read = True
         """False: there is no database, and nothing is taken."""
         self.refuses_telemetry = False
@@ -66,8 +71,9 @@ class Ledger:
             numbered = Numbered(self._number, row)
             self.keep(numbered)
             self._rows.append(numbered)
-            if len(self._rows) > self._max_rows:
-                self._rows.popleft()
+            self._size += row.size
+            while len(self._rows) > self._max_rows or self._size > self._max_size:
+                self.drop(self._oldest().number)
                 self.lost += 1
         self._came.set()
 
@@ -79,7 +85,9 @@ class Ledger:
             newest: number that was given.
         """
         self._number = newest
-        self._rows.extend(rows)
+        for numbered in rows:
+            self._rows.append(numbered)
+            self._size += numbered.row.size
         if self._rows:
             self._came.set()
 
@@ -89,11 +97,16 @@ class Ledger:
 
     def take(self, max_rows: int) -> list[Numbered]:
         """The oldest rows, those that are never given up first; they are not here any more."""
-        taken = [self._rows.popleft() for _ in range(min(max_rows, len(self._rows)))]
+        taken = [self._oldest() for _ in range(min(max_rows, len(self._rows)))]
         taken += [self._telemetry.popleft() for _ in range(min(max_rows - len(taken), len(self._telemetry)))]
         if not len(self):
             self._came.clear()
         return taken
+
+    def _oldest(self) -> Numbered:
+        numbered = self._rows.popleft()
+        self._size -= numbered.row.size
+        return numbered
 
     async def wait(self) -> None:
         """Wait until there is something to take."""

@@ -68,6 +68,27 @@ def test_telemetry_is_given_up_first_and_rows_only_when_there_are_too_many() -> 
     assert (ledger.given_up, len(ledger)) == (3, 0)
 
 
+def test_rows_that_are_lost_take_no_memory_of_the_file_and_those_in_hand_stay_there(tmp_path: Path) -> None:
+    file = EventFile(tmp_path, 1_000_000)
+    file.open(SINCE)
+    ledger = Ledger(max_rows=5, max_size=10_000)
+    ledger.keep, ledger.drop = file.write_row, file.drop
+    for n in range(10):
+        ledger.add(audit(n))
+        if n == 1:
+            ledger.take(2)
+    assert (ids(ledger.waiting()), ledger.lost) == ([f"a-{n}" for n in range(5, 10)], 3)
+    assert ids([row for _, row in file.rows]) == [f"a-{n}" for n in (0, 1, *range(5, 10))]
+    for n in range(10, 20):
+        ledger.add(audit(n, "x" * 4000))
+    assert (ids(ledger.waiting()), ledger.lost) == (["a-18", "a-19"], 16)
+    assert ids([row for _, row in file.rows]) == ["a-0", "a-1", "a-18", "a-19"]
+    ledger.take(2)
+    ledger.add(audit(20, "x" * 9000))
+    assert len(ledger) == 1
+    file.close()
+
+
 @pytest.mark.parametrize("count", [1, 40])
 def test_rotation_carries_what_is_stored_nowhere(tmp_path: Path, count: int) -> None:
     file = EventFile(tmp_path, 40_000)

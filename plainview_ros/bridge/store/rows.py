@@ -22,6 +22,11 @@ class Row(NamedTuple):
     values: Mapping[str, Value]
 
     @property
+    def size(self) -> int:
+        """Characters of its texts: what makes one row take more memory than another."""
+        return sum(len(value) for value in self.values.values() if type(value) is str)
+
+    @property
     def is_telemetry(self) -> bool:
         """Whether it may be given up."""
         return self.table in TELEMETRY_TABLES
