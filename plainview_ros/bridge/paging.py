@@ -23,6 +23,7 @@ from plainview_ros.utc import moment_s
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
+MAX_INTEGER = 1 << 63
 
 Key: TypeAlias = Sequence[int | str]
 """What a list is ordered by, of one item."""
@@ -48,7 +49,8 @@ def read_ms(text: object) -> int:
         ) from None
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """The text. Raises ``ValueError``: a database cannot be asked for it."""
     if "\0" in text:  # PostgreSQL has no text with it
         raise ValueError("expected text without NUL")
     return text
@@ -65,7 +67,7 @@ Start = Annotated[
 End = Annotated[int | None, BeforeValidator(read_ms), TIME, Query(description="up to, not including, this time")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="items of a page at the most")]
 Cursor = Annotated[str | None, Query(description="`nextCursor` of the page before, of the same question")]
-Name = Annotated[str, AfterValidator(_storable), Query(max_length=200)]
+Name = Annotated[str, AfterValidator(storable), Query(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,12 @@ class Paging:
     limit: int
     cursor: str | None
 
-    def part(self, name: str, **equal: str | None) -> Part:
+    def part(self, name: str, key: Sequence[type] = (int, str), **equal: str | None) -> Part:
         """What they ask for of a list.
 
         Args:
             name: of the list.
+            key: what the list is ordered by.
             equal: columns and the values wanted; ``None``: any.
 
         Raises:
@@ -130,7 +133,7 @@ class Paging:
         wanted = {column: value for column, value in equal.items() if value is not None}
         period = Period.of(self.start_ms, self.end_ms)
         question = (name, period, sorted(wanted.items()))
-        return Part(question, period, self.limit, key_of(question, self.cursor), wanted)
+        return Part(question, period, self.limit, key_of(question, self.cursor, key), wanted)
 
 
 async def paging(start: Start = None, end: End = None, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Paging:
@@ -151,8 +154,8 @@ def cursor_of(question: object, key: Key) -> str:
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def key_of(question: object, cursor: str | None) -> Key | None:
-    """The key in a cursor; none of none.
+def key_of(question: object, cursor: str | None, types: Sequence[type]) -> Key | None:
+    """The key in a cursor, which has values of these types; none of none.
 
     Raises:
         BridgeError: no answer to this question had this cursor.
@@ -162,7 +165,7 @@ def key_of(question: object, cursor: str | None) -> Key | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         digest, *key = json.loads(urlsafe_b64decode(padded.encode("ascii")))
-        known = digest == _digest(question, key)
+        known = digest == _digest(question, key) and _is_key(key, types)
     except (ValueError, TypeError, RecursionError):
         known = False
     if not known:
@@ -172,6 +175,15 @@ def key_of(question: object, cursor: str | None) -> Key | None:
             "cursor: expected nextCursor of an answer to the same question, with the same filters",
         )
     return tuple(key)
+
+
+def _is_key(key: Sequence[object], types: Sequence[type]) -> bool:
+    """Whether a database can be asked for it. Raises ``ValueError`` where a text is none it can hold."""
+    for value in key:
+        if type(value) is str:
+            storable(value).encode()
+    is_in_range = all(type(value) is not int or abs(value) < MAX_INTEGER for value in key)
+    return [type(value) for value in key] == list(types) and is_in_range
 
 
 def _digest(question: object, key: Key) -> str:

@@ -24,6 +24,7 @@ from plainview_ros.bridge import flow_archive
 from plainview_ros.bridge.app import MAX_EXPORTS
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventId, make_entry
+from plainview_ros.bridge.paging import Key, Period, cursor_of
 from plainview_ros.bridge.recorder import row_of_transition
 from plainview_ros.bridge.routes import flow as flow_routes
 from plainview_ros.bridge.schemas.base import iso
@@ -213,6 +214,24 @@ def test_cursor_is_good_for_its_own_question_only(past: Past) -> None:
         assert past.refusal("/alerts", status="raised", cursor=damaged).startswith("cursor: ")
 
 
+@pytest.mark.parametrize(
+    ("path", "question", "key"),
+    [
+        ("/alerts", ("alerts", Period(), []), (NOW_MS, "x")),
+        ("/events/history", ("events None", Period(), []), (NOW_MS, 0, "x")),
+        ("/flow/range", ("flow/range", Period(), [("line_id", "fl-1")]), (NOW_MS,)),
+    ],
+)
+def test_forged_cursor_is_refused(past: Past, path: str, question: object, key: Key) -> None:
+    assert past.fake.request("GET", path, params={"cursor": cursor_of(question, key)}).status_code == 200
+    rest = key[1:]
+    forged: list[Any] = [(), rest, (*key, 1), ("x", *rest), (1 << 63, *rest), (True, *rest), (None, *rest), ([], *rest)]
+    if rest:
+        forged += [(*key[:-1], name) for name in ("a\0b", "\ud800", 7)]
+    for each in forged:
+        assert past.refusal(path, cursor=cursor_of(question, each)).startswith("cursor: ")
+
+
 # -- ranges ------------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +288,7 @@ def test_bad_range_is_refused_naming_the_parameter(standing: Past, path: str, qu
         ("/alerts?assetId=a%00b", "assetId"),
         ("/pipeline/leaks?status=big", "status"),
         ("/events/history?types=no.such", "types"),
+        ("/events/history?assets=v-101&assets=a%00b", "assets.1"),
         ("/flow/range?limit=10001", "limit"),
         ("/flow/history?hoursBack=-1", "hoursBack"),
         ("/flow/history?hoursBack=nan", "hoursBack"),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 from fastapi.requests import HTTPConnection
+from pydantic import AfterValidator
 
 from plainview_ros.bridge import archive
 from plainview_ros.bridge.context import BridgeDep
@@ -15,7 +16,7 @@ from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventId, Selection, make_entry
 from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
 from plainview_ros.bridge.openapi import add_schema
-from plainview_ros.bridge.paging import PagingDep
+from plainview_ros.bridge.paging import PagingDep, storable
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.events import AnyEvent
 from plainview_ros.bridge.schemas.history import EventPage
@@ -26,8 +27,9 @@ from plainview_ros.bridge.web_socket import converse
 router = APIRouter(tags=["Core"])
 
 
+Storable = Annotated[str, AfterValidator(storable)]
 Types = Annotated[list[str] | None, Query(description="types of events wanted, e.g. `alert.*,leak.alert`")]
-Assets = Annotated[list[str] | None, Query(description="ids of what events are about, e.g. `v-101,C-South`")]
+Assets = Annotated[list[Storable] | None, Query(description="ids of what events are about, e.g. `v-101,C-South`")]
 
 
 def _selection(types: list[str] | None, assets: list[str] | None) -> Selection | None:
@@ -92,7 +94,7 @@ async def event_history(bridge: BridgeDep, paging: PagingDep, types: Types = Non
     """What was told on /events but for telemetry, newest first, each event as `/ws` sends it."""
     selection = _selection(types, assets)
     wanted = selection and (sorted(selection.types or ()), sorted(selection.assets or ()))
-    return await archive.told(bridge, paging.part(f"events {wanted}"), selection)
+    return await archive.told(bridge, paging.part(f"events {wanted}", (int, int, str)), selection)
 
 
 @router.websocket("/ws")

@@ -133,7 +133,7 @@ async def range_(
     cursor: Cursor = None,
 ) -> Response:
     """Samples from start to before end, oldest first; default: the last hour."""
-    part = Paging(start, end, limit, cursor).part("flow/range", line_id=line)
+    part = Paging(start, end, limit, cursor).part("flow/range", (int,), line_id=line)
     stretch = _stretch(bridge, start, end, HOUR_S)
     return json_response(await ask(bridge, partial(flow_archive.range_, line, *stretch, part)))
 
