@@ -89,6 +89,7 @@ def _parse() -> argparse.Namespace:
     one = parser.add_argument_group("one cell of stream, or of writing")
     one.add_argument("--clients", type=int, metavar="N", help="of stream")
     one.add_argument("--lines", type=int, metavar="N", help="of writing: flow lines")
+    one.add_argument("--given", action="store_true", help="of writing: only the rows that are given without a topic")
     one.add_argument("--rate", type=int, metavar="HZ", help="events, or snapshots of all lines, each second (100; 50)")
     one.add_argument("--seconds", type=float, metavar="S", default=8.0, help="time of publishing (8)")
     arguments = parser.parse_args()
@@ -110,7 +111,8 @@ def _cells(arguments: argparse.Namespace, scale: float) -> list[stream.StreamCel
 def _write_cells(arguments: argparse.Namespace, scale: float) -> list[history.WriteCell]:
     if arguments.lines:
         return [history.WriteCell(arguments.lines, arguments.rate or 50, seconds=arguments.seconds)]
-    return [replace(cell, seconds=cell.seconds * scale) for cell in history.CELLS]
+    cells = [cell for cell in history.CELLS if cell.fed or not arguments.given]
+    return [replace(cell, seconds=cell.seconds * scale) for cell in cells]
 
 
 if __name__ == "__main__":

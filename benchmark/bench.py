@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,9 +16,15 @@ from typing import Literal
 from benchmark.children import PARAMETERS, PATIENCE_S, Child
 from benchmark.load import LoadError
 
-ServerName = Literal["floor", "bridge", "without_database"]
+ServerName = Literal["floor", "bridge", "without_database", "fed", "fed_without_database"]
 
-BRIDGES = {"bridge": "plainview_ros.bridge.node", "without_database": "benchmark.without_database"}
+BRIDGES: Mapping[ServerName, tuple[str, Sequence[str]]] = {
+    "bridge": ("plainview_ros.bridge.node", ()),
+    "without_database": ("benchmark.without_database", ()),
+    "fed": ("benchmark.fed", ()),
+    "fed_without_database": ("benchmark.fed", ("--no-database",)),
+}
+"""Module and arguments."""
 
 DEFAULT_DOMAIN = "97"
 
@@ -98,7 +104,8 @@ class Bench:
         if name == "floor":
             module, arguments = "benchmark.floor", ["--port", str(port)]
         else:
-            module, arguments = BRIDGES[name], _ros_arguments(port=port, **settings)
+            module, own = BRIDGES[name]
+            arguments = [*own, *_ros_arguments(port=port, **settings)]
         environment = self._environment | {"PLAINVIEW_STATE_DIR": str(state)}
         if postgres_url:
             environment["POSTGRES_URL"] = postgres_url

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from time import monotonic, process_time, sleep
 from typing import Literal
 
-from benchmark import web
-from benchmark.bench import Bench
+from benchmark import fed, web
+from benchmark.bench import Bench, ServerName
 from benchmark.clients import Clients, totals
 from benchmark.inventory import rows
 from benchmark.postgres import Postgres, postgres_server
@@ -40,6 +40,8 @@ class WriteCell:
     clients: int = 50
     events_hz: int = 100
     seconds: float = 15.0
+    fed: bool = False
+    """Rows are given to the bridge's ledger in its process, not told on topics."""
 
     @property
     def offered(self) -> int:
@@ -47,7 +49,7 @@ class WriteCell:
         return self.lines * round(self.snapshots_hz * self.seconds)
 
 
-CELLS = (WriteCell(110, 50),)
+CELLS = (WriteCell(110, 50), WriteCell(fed.LINES, fed.SNAPSHOTS_HZ, fed=True))
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,13 @@ def measure_writing(bench: Bench, cell: WriteCell, database: DatabaseName, postg
     rig = bench.new_directory() / "rig.yaml"
     write_rig(rig, cell.lines)
     url = postgres.new_database() if database == "PostgreSQL" else ""
-    name: Literal["bridge", "without_database"] = "without_database" if database == "none" else "bridge"
+    name = _server(cell, database)
     events = round(cell.events_hz * cell.seconds)
+    told_hz, told_lines = (1, 1) if cell.fed else (cell.snapshots_hz, cell.lines)
     with (
         bench.server(name, postgres_url=url, rig=rig) as server,
         bench.publisher("actuations", cell.events_hz, events) as publisher,
-        bench.publisher("flows", cell.snapshots_hz, round(cell.snapshots_hz * cell.seconds), cell.lines) as flows,
+        bench.publisher("flows", told_hz, round(told_hz * cell.seconds), told_lines) as flows,
     ):
         clients = Clients(server.port, "/events?types=valve.actuation.requested")
         try:
@@ -92,12 +95,13 @@ def measure_writing(bench: Bench, cell: WriteCell, database: DatabaseName, postg
             clients.latencies.clear()
             clients.first_measured = min(UNMEASURED_EVENTS, events // 10)
             bridge_s, database_s, own_s, all_s = _worked(server.pid, postgres.pid)
+            before = rows(server.database_url, "flow_metrics") if database != "none" else 0
             began_s = monotonic()
             flows.tell("go")
             publisher.tell("go")
             pump_for(clients, cell.seconds)
             took_s = monotonic() - began_s
-            found = rows(server.database_url, "flow_metrics") if database != "none" else 0
+            found = rows(server.database_url, "flow_metrics") - before if database != "none" else 0
             spent = [
                 now - then
                 for now, then in zip(
@@ -107,8 +111,9 @@ def measure_writing(bench: Bench, cell: WriteCell, database: DatabaseName, postg
             pump_for(clients, 1.0)
             publisher.answer()
             flows.answer()
-            told = web.metrics(server.port).get(TOLD, 0.0)
-            kept = _drained(server.database_url, told) / max(1.0, told) if database != "none" else float("nan")
+            told = cell.offered if cell.fed else web.metrics(server.port).get(TOLD, 0.0)
+            in_the_end = database != "none" and not cell.fed
+            kept = _drained(server.database_url, told) / max(1.0, told) if in_the_end else float("nan")
             return WriteFigures(
                 told_hz=told / cell.seconds,
                 rows_hz=found / took_s if database != "none" else float("nan"),
@@ -124,6 +129,12 @@ def measure_writing(bench: Bench, cell: WriteCell, database: DatabaseName, postg
             clients.close()
 
 
+def _server(cell: WriteCell, database: DatabaseName) -> ServerName:
+    if cell.fed:
+        return "fed_without_database" if database == "none" else "fed"
+    return "without_database" if database == "none" else "bridge"
+
+
 def run_writing(bench: Bench, cells: Sequence[WriteCell], repetitions: int) -> Section:
     """Every cell without a database and with each, in turn."""
     section = Section(
@@ -131,7 +142,8 @@ def run_writing(bench: Bench, cells: Sequence[WriteCell], repetitions: int) -> S
         "Snapshots of flow lines with four channels each on `flow/state`, a row for each line, while clients stream "
         "events (`valve.actuation.requested`, 100/s) from the same bridge; PostgreSQL with `fsync`. Offered: readings "
         "of a line that the bridge got, each second; rows/s: those in the database when publishing ended, by the time "
-        "it took; kept: share of the offered that was there in the end. `none` is the bridge without a database.",
+        "it took; kept: share of the offered that was there in the end. `none` is the bridge without a database. "
+        "Given: the rows are made in the bridge's process, without the topic.",
         (
             *("lines x Hz", "database", "offered/s", "rows/s", "kept", "p50 [ms]", "p99 [ms]", "delivered"),
             *("bridge CPU", "PostgreSQL's CPU", "all others"),
@@ -143,7 +155,7 @@ def run_writing(bench: Bench, cells: Sequence[WriteCell], repetitions: int) -> S
             for _ in range(repetitions):
                 for database in DATABASES:
                     runs[database].all.append(measure_writing(bench, cell, database, postgres))
-        name = f"{cell.lines} x {cell.snapshots_hz}"
+        name = f"{cell.lines} x {cell.snapshots_hz}{', given' if cell.fed else ''}"
         for database in DATABASES:
             section.add(name, database, *_columns(runs[database]))
         without = runs["none"].spread(lambda f: f.p99_ms)
