@@ -75,7 +75,7 @@ class BridgeCollector(Collector):
             measured = keeping.upkeep.measured
             yield _gauge("plainview_database_bytes", "Size of the database", measured.size_bytes)
             behind = GaugeMetricFamily(
-                "plainview_roll_up_behind_seconds", "Time that is not rolled up though it could be", labels=["table"]
+                "plainview_roll_up_behind_seconds", "For how long the next could have been made", labels=["table"]
             )
             for table, behind_s in measured.behind_s.items():
                 behind.add_metric([table], behind_s)

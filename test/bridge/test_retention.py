@@ -61,7 +61,7 @@ def delete_all(database: Database, periods: Periods = ROLLED_UP, now_ms: int = N
         more = True
         while more:
             with database.transaction() as connection:
-                more = step(connection, now_ms)
+                more = step.do(connection, now_ms)
             steps += 1
     return steps
 
@@ -143,7 +143,7 @@ def test_a_step_deletes_few_rows(database: Database, monkeypatch: pytest.MonkeyP
         more, left = True, count(database, table)
         while more:
             with database.transaction() as connection:
-                more = step(connection, NOON_MS)
+                more = step.do(connection, NOON_MS)
             assert 0 <= left - count(database, table) <= most
             left = count(database, table)
         assert left == wanted
@@ -213,6 +213,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "BEGIN_AFTER_S", 0.0)
     monkeypatch.setattr(upkeep, "ROUND_S", 0.02)
     monkeypatch.setattr(upkeep, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(upkeep, "STEADY_S", 0.0)
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -248,6 +249,118 @@ def test_two_look_after_one_database(url: str, database: Database) -> None:
         assert connection.scalar(values) == 2 * 5 * 8640
 
 
+YEAR_2100_S = 4_102_444_800.0
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("newest_ms", [NOON_MS, 600_000], ids=["the clock is wrong", "stamps are of use_sim_time"])
+def test_a_clock_far_ahead_of_what_is_stored_makes_nothing_old(
+    url: str, database: Database, monkeypatch: pytest.MonkeyPatch, newest_ms: int
+) -> None:
+    fill(database, ["a", "b"], newest_ms - 600_000, newest_ms, step_ms=10_000)
+    write_events(database, newest_ms - 1000, newest_ms)
+    monkeypatch.setattr(time, "time", lambda: YEAR_2100_S)
+
+    async def scenario() -> None:
+        one = Upkeep(url, ROLLED_UP)
+        one.start()
+        await until(lambda: count(database, flow_metrics_minute))
+        one.measured = None
+        await until(lambda: one.measured and not any(one.measured.behind_s.values()))
+        await one.close()
+
+    run(scenario())
+    assert (count(database, flow_metrics), count(database, events)) == (120, 2)
+    with database.transaction() as connection:
+        done_ms = roll_up.mark(connection, roll_up.MINUTES)
+    assert done_ms is not None
+    assert done_ms <= newest_ms + upkeep.AHEAD_MS
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_nothing_is_deleted_before_the_clock_has_gone_well_for_a_while(
+    url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when everybody has the wrong time, and stores it."""
+    monkeypatch.setattr(upkeep, "STEADY_S", 3600.0)
+    fill(database, ["a"], NOON_MS - 600_000, NOON_MS, step_ms=10_000)
+    rows, now_s = 60, [NOON_MS / 1000]
+    monkeypatch.setattr(time, "time", lambda: now_s[0])
+
+    async def scenario() -> None:
+        one = Upkeep(url, ROLLED_UP)
+        one.start()
+        await until(lambda: one.measured)
+        now_s[0], one.measured = YEAR_2100_S, None
+        database.write([Row("flow_metrics", {"line_id": "a", "timestamp_ms": int(YEAR_2100_S * 1000) - 60_000})])
+        await until(lambda: one.measured and not any(one.measured.behind_s.values()))
+        await one.close()
+
+    run(scenario())
+    assert count(database, flow_metrics) == rows + 1
+
+
+def test_a_clock_is_steady_again_some_time_after_its_last_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall_s, monotonic_s = [1e9], [0.0]
+    monkeypatch.setattr(time, "time", lambda: wall_s[0])
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic_s[0])
+    clock = upkeep.SteadyClock()
+
+    def after(seconds: float, jump_s: float = 0.0) -> bool:
+        monotonic_s[0] += seconds
+        wall_s[0] += seconds + jump_s
+        return clock.is_steady()
+
+    assert not after(upkeep.STEADY_S - 1)
+    assert after(1)
+    assert after(10, jump_s=1)
+    assert not after(10, jump_s=-1e6)
+    assert not after(upkeep.STEADY_S - 1)
+    assert after(1)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_others_that_are_always_at_it_are_told_of(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"POSTGRES_URL": postgres.new_database(), "PLAINVIEW_STATE_DIR": str(tmp_path)}
+    url = str(Environment.of(given).database_url)
+    with closing(Database(url)) as database:
+        write_events(database, 1)
+        fill(database, ["a"], NOON_MS, NOON_MS + 1000)
+
+        async def scenario() -> None:
+            one = Upkeep(url, ROLLED_UP)
+            with database.transaction() as connection:
+                roll_up.be_alone(connection, roll_up.ROLL_UP_LOCK)
+                one.start()
+                await until(lambda: "others are always at it" in one.trouble)
+            await until(lambda: not one.trouble)
+            await one.close()
+
+        run(scenario())
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_it_is_not_measured_at_each_step(database: Database, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roll_up, "STEP_ROWS", 10)
+    monkeypatch.setattr(upkeep, "ROUND_S", 3600.0)
+    now_ms = int(time.time() * 1000)
+    fill(database, ["a"], now_ms - 1_200_000, now_ms - 600_000, step_ms=10_000)
+    times: list[Database] = []
+    measure = upkeep._measure
+    monkeypatch.setattr(upkeep, "_measure", lambda database: [times.append(database), measure(database)][1])
+
+    async def scenario() -> None:
+        one = Upkeep(url, ROLLED_UP)
+        one.start()
+        await until(lambda: count(database, flow_metrics_minute) >= 10)
+        await one.close()
+
+    run(scenario())
+    assert len(times) == 1
+
+
 @pytest.mark.usefixtures("_impatient")
 def test_a_server_that_goes_away_in_the_middle_is_looked_after_when_it_is_back(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -280,9 +393,12 @@ def test_a_defect_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError("out of order")
 
     monkeypatch.setattr(roll_up, "step", fail)
+    url = f"sqlite:///{tmp_path / 'plainview.db'}"
+    with closing(Database(url)) as database:
+        fill(database, ["a"], NOON_MS, NOON_MS + 1000)
 
     async def scenario() -> None:
-        one = Upkeep(f"sqlite:///{tmp_path / 'plainview.db'}", ROLLED_UP)
+        one = Upkeep(url, ROLLED_UP)
         one.start()
         await until(lambda: one.trouble)
         assert "out of order" in one.trouble

@@ -15,6 +15,10 @@ class RefusedError(DatabaseError):
     """It is there, and will never take what it was given."""
 
 
+class BusyError(Exception):
+    """Somebody else has the lock of what was to be done."""
+
+
 class SpoolError(Exception):
     """The spool cannot be used now; the text says why, in one line."""
 

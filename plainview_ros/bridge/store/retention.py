@@ -1,5 +1,7 @@
 """Deletes flow metrics and events that are older than they are to be kept, in small steps.
 
+How old something is counts from the newest that is stored of its kind, or from now if that is earlier, see ``Step``.
+
 Things (strokes, leaks, alerts, incidents ...) and the audit log are kept for ever: a busy rig makes some thousands of
 them a year. Rows that are not rolled up yet are kept whatever their age.
 
@@ -11,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, tuple_
 
 from plainview_ros.bridge.event_log import EventId
 from plainview_ros.bridge.store import event_table
 from plainview_ros.bridge.store.models import BEGAN, events, flow_metrics_late, roll_up_marks
-from plainview_ros.bridge.store.roll_up import HOURS, MINUTES, Level, alone, end_of_stretch, lines
+from plainview_ros.bridge.store.roll_up import HOURS, MINUTES, Level, be_alone, end_of_stretch, lines, newest_ms
 from plainview_ros.bridge.store.upkeep import Periods
 
 STEP_EVENTS = 2_000
@@ -28,8 +30,15 @@ DAY_MS = 86_400_000
 RETENTION_LOCK = 0x706C6171
 """Advisory lock of PostgreSQL: two that delete the same rows in different orders would wait for each other."""
 
-Step: TypeAlias = Callable[[Connection, int], bool]
-"""Deletes a little, in a new transaction, given the time [ms]; tells whether there may be more to delete."""
+
+class Step(NamedTuple):
+    """What is done a little at a time."""
+
+    newest_ms: Callable[[Connection], int | None]
+    """Of what it is about: time that nothing was stored in makes nothing older, whatever a clock says."""
+    do: Callable[[Connection, int], bool]
+    """Does a little, in a new transaction, given the time [ms]; tells whether there may be more to do. ``BusyError``
+    when somebody else is at it."""
 
 
 def steps(periods: Periods) -> Sequence[Step]:
@@ -39,15 +48,14 @@ def steps(periods: Periods) -> Sequence[Step]:
         (HOURS.source, periods.minute_days, HOURS),
         (HOURS.target, periods.hour_days, None),
     )
-    found: list[Step] = [partial(_metrics, table, days, next_) for table, days, next_ in metrics if days]
+    found = [Step(newest_ms, partial(_metrics, table, days, next_)) for table, days, next_ in metrics if days]
     if periods.event_days:
-        found.append(partial(_events, periods.event_days))
+        found.append(Step(_newest_event_ms, partial(_events, periods.event_days)))
     return found
 
 
 def _metrics(table: Table, days: int, next_: Level | None, connection: Connection, now_ms: int) -> bool:
-    if not alone(connection, RETENTION_LOCK):
-        return False
+    be_alone(connection, RETENTION_LOCK)
     before_ms = HOURS.begin_of(now_ms - days * DAY_MS)  # the oldest hour that is here is whole
     names = lines(connection, table)
     end_ms = end_of_stretch(connection, table, names, 0, before_ms)
@@ -64,9 +72,13 @@ def _metrics(table: Table, days: int, next_: Level | None, connection: Connectio
     return connection.execute(old).rowcount > 0 and end_ms < before_ms
 
 
+def _newest_event_ms(connection: Connection) -> int | None:
+    newest: int | None = connection.scalar(select(func.max(events.c.ms)))
+    return newest
+
+
 def _events(days: int, connection: Connection, now_ms: int) -> bool:
-    if not alone(connection, RETENTION_LOCK):
-        return False
+    be_alone(connection, RETENTION_LOCK)
     columns = events.c
     oldest = select(columns.ms, columns.number, columns.type).where(columns.ms < now_ms - days * DAY_MS)
     found = connection.execute(oldest.order_by(*event_table.order).limit(STEP_EVENTS)).all()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     Connection,
     Select,
     Table,
@@ -36,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from plainview_ros.bridge.store.errors import BusyError
 from plainview_ros.bridge.store.models import METRICS, ROLL_UPS, flow_metrics, flow_metrics_late, roll_up_marks
 from plainview_ros.bridge.store.rows import Value
 
@@ -93,13 +95,12 @@ def after_write(connection: Connection, rows: Iterable[Mapping[str, Value]]) -> 
 
 
 def step(connection: Connection, now_ms: int) -> bool:
-    """Do a little of what is to be done, in a new transaction.
+    """Do a little of what is to be done, in a new transaction; whether there may be more.
 
-    Returns:
-        Whether there may be more to do, or a writer was in the way.
+    Raises:
+        BusyError: a writer was in the way, or another bridge does it.
     """
-    if not alone(connection, ROLL_UP_LOCK):
-        return True
+    be_alone(connection, ROLL_UP_LOCK)
     settled_ms = MINUTES.begin_of(now_ms - LATENESS_MS)
     if _redo(connection) or _advance(connection, MINUTES, settled_ms):
         return True
@@ -107,15 +108,18 @@ def step(connection: Connection, now_ms: int) -> bool:
     return minutes_ms is not None and _advance(connection, HOURS, HOURS.begin_of(minutes_ms))
 
 
-def alone(connection: Connection, lock: int) -> bool:
-    """Whether nobody else holds the lock; then it is held until the transaction, a new one, ends.
+def be_alone(connection: Connection, lock: int) -> None:
+    """Hold the lock until the transaction ends, which has written nothing yet.
 
     Nobody waits in a queue here, for who comes behind in it would wait too, and that may be a writer.
+
+    Raises:
+        BusyError: somebody else holds it.
     """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        return True
-    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))
+    elif not connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+        raise BusyError
 
 
 def mark(connection: Connection, level: Level) -> int | None:
@@ -125,15 +129,15 @@ def mark(connection: Connection, level: Level) -> int | None:
 
 
 def behind_ms(connection: Connection, now_ms: int) -> Mapping[str, int]:
-    """Of each table how much of time that could be rolled up is not."""
+    """Of each table for how long its next bucket could have been made."""
     behind = {}
     for level in (MINUTES, HOURS):
         done_ms = mark(connection, level)
         if done_ms is None:  # nothing yet
             oldest_ms = _oldest_ms(connection)
             done_ms = None if oldest_ms is None else level.begin_of(oldest_ms)
-        due_ms = level.begin_of(now_ms - LATENESS_MS)
-        behind[level.target.name] = 0 if done_ms is None else max(0, due_ms - done_ms)
+        settled_ms = now_ms - LATENESS_MS - level.bucket_ms
+        behind[level.target.name] = 0 if done_ms is None else max(0, settled_ms - done_ms)
     return behind
 
 
@@ -143,12 +147,28 @@ def late_minutes(connection: Connection) -> int:
 
 
 def lines(connection: Connection, table: Table) -> Sequence[str]:
-    """The lines that a table has rows of; jumps from one to the next, where ``DISTINCT`` would read all rows."""
+    """The lines that a table has rows of."""
+    found = _lines(table)
+    return connection.scalars(select(found.c.line_id).where(found.c.line_id.is_not(None))).all()
+
+
+def _lines(table: Table) -> CTE:
+    """They, and one ``NULL``; jumps from one to the next, where ``DISTINCT`` would read all rows."""
     line = table.c.line_id
     found = select(func.min(line).label("line_id")).cte("lines", recursive=True)
     following = select(func.min(line)).where(line > found.c.line_id).scalar_subquery()
-    found = found.union_all(select(following).where(found.c.line_id.is_not(None)))
-    return connection.scalars(select(found.c.line_id).where(found.c.line_id.is_not(None))).all()
+    return found.union_all(select(following).where(found.c.line_id.is_not(None)))
+
+
+def newest_ms(connection: Connection) -> int | None:
+    """Of all lines, as they came or, where those are gone, rolled up."""
+    for table in (flow_metrics, MINUTES.target, HOURS.target):
+        each = _lines(table)
+        newest = select(func.max(table.c.timestamp_ms)).where(table.c.line_id == each.c.line_id).scalar_subquery()
+        found = connection.scalar(select(func.max(select(newest.label("ms")).select_from(each).subquery().c.ms)))
+        if found is not None:
+            return int(found)
+    return None
 
 
 def end_of_stretch(connection: Connection, table: Table, names: Sequence[str], since_ms: int, limit_ms: int) -> int:
