@@ -87,14 +87,14 @@ async def kept(log: EventLog, environment: Environment, settings: Settings, rig:
             keeping.file.open(in_file.newest if in_file else log.newest_id)
         except OSError as error:
             keeping.abandon_file(f"events are not kept on disk: {error}")
-    if url is not None:
-        folder = environment.state_dir if keeping.file else None
-        keeping.store = EventStore(url, log, settings.ring_entries, keeping.ledger, folder, settings.spool_bytes)
-        await keeping.store.make_reserve()
-        periods = Periods(settings.raw_days, settings.minute_days, settings.hour_days, settings.event_days)
-        keeping.upkeep = Upkeep(url, periods)
-    keeping.ledger.is_read = keeping.store is not None
     try:
+        if url is not None:
+            folder = environment.state_dir if keeping.file else None
+            keeping.store = EventStore(url, log, settings.ring_entries, keeping.ledger, folder, settings.spool_bytes)
+            await keeping.store.make_reserve()
+            periods = Periods(settings.raw_days, settings.minute_days, settings.hour_days, settings.event_days)
+            keeping.upkeep = Upkeep(url, periods)
+        keeping.ledger.is_read = keeping.store is not None
         earlier = in_file
         if keeping.store and (in_file is None or doubtful):
             stored = await keeping.store.newest(max(settings.ring_entries, MAX_SOURCES))
@@ -108,7 +108,7 @@ async def kept(log: EventLog, environment: Environment, settings: Settings, rig:
             log.keep, log.keep_begin = keeping.file.write, keeping.file.begin
         if keeping.file and keeping.store:
             keeping.ledger.restore(keeping.file.rows, keeping.file.newest_row)
-            keeping.ledger.keep = keeping.file.write_row
+            keeping.ledger.keep, keeping.ledger.drop = keeping.file.write_row, keeping.file.drop
             keeping.store.writer.on_stored = keeping.file.stored
         if environment.redis_url is not None:
             keeping.mirror = RedisMirror.of(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ from plainview_ros.msg import Alert
 from plainview_ros.ros import qos, topics
 from postgres import Postgres, postgres_server
 from ros_graph import Graph, Publisher
+
+DISK_BYTES = 40_000_000
 
 
 @pytest.fixture
@@ -33,6 +38,18 @@ def shared_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
 def alerts(shared_graph: Graph) -> Publisher:
     """What the bridge hears as alerts."""
     return shared_graph.publisher(Alert, topics.ALERTS, qos.EVENT)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of :data:`DISK_BYTES`."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "plainview", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
