@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from time import time
@@ -17,12 +18,17 @@ COMMANDS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 MAX_ACTION = 300
 """Characters."""
 
+REFUSED_PER_S = 10
+"""Of one client; more than these are one row with their number. What was accepted is always recorded, and so is what
+was refused for who asked (401, 403) or for how things were (409)."""
+ALWAYS_RECORDED = frozenset((401, 403, 409))
+
 CLIENT_LEFT = 0
 """Status of a request whose client was gone before there was an answer."""
 
 
 class Audit:
-    """Has every request that commands recorded after its answer, refused ones too.
+    """Has every request that commands recorded after its answer, refused ones too (see ``REFUSED_PER_S``).
 
     It stands before the application and only looks on. The query is left out, there may be secrets in it.
 
@@ -34,6 +40,8 @@ class Audit:
     def __init__(self, app: ASGIApp, record: Callable[[Scope, Row], object]) -> None:
         self._app = app
         self._record = record
+        self._refused: dict[str, tuple[int, Row]] = {}
+        """How many of each client in the second that began with the first, and the last of them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in COMMANDS:
@@ -69,4 +77,25 @@ class Audit:
                 "action": action[:MAX_ACTION],
                 "status": CLIENT_LEFT if status is None else status,
             }
-            self._record(scope, Row("audit_log", values))
+            row = Row("audit_log", values)
+            if status is not None and 400 <= status < 500 and status not in ALWAYS_RECORDED:
+                self._take_refused(scope, row)
+            else:
+                self._record(scope, row)
+
+    def _take_refused(self, scope: Scope, row: Row) -> None:
+        who = str(row.values["who"])
+        count, _ = self._refused.get(who, (0, row))
+        self._refused[who] = count + 1, row
+        if count == 0:
+            asyncio.get_running_loop().call_later(1.0, self._sum_up, scope, who)
+        if count < REFUSED_PER_S:
+            self._record(scope, row)
+
+    def _sum_up(self, scope: Scope, who: str) -> None:
+        count, last = self._refused.pop(who)
+        if count > REFUSED_PER_S:
+            action = f"{count - REFUSED_PER_S} more refused, the last {last.values['action']}"
+            self._record(
+                scope, Row("audit_log", {**last.values, "id": str(uuid.uuid4()), "action": action[:MAX_ACTION]})
+            )

@@ -11,10 +11,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge
-from plainview_ros.bridge.audit import MAX_ACTION, Audit
+from plainview_ros.bridge.audit import MAX_ACTION, REFUSED_PER_S, Audit
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.store.models import audit_log
 from plainview_ros.bridge.store.rows import Row
+from web import eventually
 
 
 @pytest.fixture
@@ -49,6 +50,25 @@ def test_refused_commands_are_told_too(fake: FakeBridge) -> None:
     statuses = [404, 409, 422, 422, 405, 404]
     assert [answer.status_code for answer in refused] == statuses
     assert [status for _, _, status in told(fake)] == statuses
+
+
+def test_flood_of_refused_commands_is_a_few_rows_and_their_number(fake: FakeBridge) -> None:
+    for _ in range(REFUSED_PER_S + 25):
+        fake.post("/nowhere")
+    fake.post("/missions", json={"title": "Drill"})
+    rows = eventually(lambda: told(fake), lambda rows: "more refused" in str(rows), "the number of the others")
+    refused = [row for row in rows if row[2] == 404]
+    (summed,) = [action for _, action, _ in refused if "more refused" in action]
+    assert len(refused) < REFUSED_PER_S + 25
+    assert summed.endswith(" more refused, the last POST /nowhere")
+    assert ("http testclient", "POST /missions", 200) in rows or ("http testclient", "POST /missions", 201) in rows
+
+
+def test_every_command_that_was_refused_for_how_things_were_is_told(fake: FakeBridge) -> None:
+    fake.gateway.refusal = BridgeError(409, "busy", "it moves")
+    for _ in range(REFUSED_PER_S + 5):
+        fake.post("/valves/v-101/actuate", json={"targetPosition": 0.5})
+    assert [status for _, _, status in told(fake)] == [409] * (REFUSED_PER_S + 5)
 
 
 def test_questions_are_not_told(fake: FakeBridge) -> None:
