@@ -81,7 +81,7 @@ async def restore_late(bridge: Bridge) -> None:
 
 async def watch_history(bridge: Bridge) -> None:
     if bridge.keeping.store is not None:
-        await HistoryAlert(bridge.log, bridge.keeping.ledger).watch(bridge.keeping.store)
+        await HistoryAlert(bridge.log, bridge.keeping.ledger, bridge.state.alerts).watch(bridge.keeping.store)
 
 
 async def play_missions(bridge: Bridge) -> None:
@@ -154,6 +154,7 @@ def create_app(ros_side: RosSide | None = None, environment: Environment | None 
             finally:
                 bridge.close_streams()
                 bridge.incidents.record_all()
+                bridge.missions.record_active()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from plainview_ros.assets import Rig
@@ -66,6 +66,12 @@ class IncidentDesk:
         self._unrecorded.discard(incident.id)
         self._recorder.incident(incident, self.book.grave_span(incident.id))
 
+    def record_again(self, incident_ids: Iterable[str]) -> None:
+        """Have them kept as they are now, but for those the book was too full to keep."""
+        for incident_id in incident_ids:
+            with suppress(KeyError):
+                self.record(self.book.get(incident_id))
+
     def record_all(self) -> None:
         """Have kept what is not yet."""
         for incident_id in list(self._unrecorded):
@@ -81,8 +87,7 @@ class IncidentDesk:
     def _record_late(self, incident_id: str) -> None:
         if incident_id in self._unrecorded:
             self._unrecorded.discard(incident_id)
-            with suppress(KeyError):  # the book was full and has let it go
-                self.record(self.book.get(incident_id))
+            self.record_again((incident_id,))
 
     def _announce(self, change: Change, stamp_s: float) -> None:
         incident = change.incident

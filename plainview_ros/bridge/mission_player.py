@@ -22,7 +22,7 @@ EVENTS = {"started": MissionStarted, "updated": MissionUpdated, "completed": Mis
 MANY_STEPS = 100
 RECORD_EVERY_S = 1.0
 """A mission of many steps is recorded with all of them: not more often than this while it only moves on. Of the steps
-it reached since then, a bridge that was killed tells again."""
+it reached in the last second, a bridge that was killed tells again."""
 
 
 class MissionPlayer:
@@ -33,6 +33,8 @@ class MissionPlayer:
         self._log = log
         self._recorder = recorder
         self._recorded_s = 0.0
+        self._soon: asyncio.TimerHandle | None = None
+        """When the active one is recorded, of which a step was not."""
         self._commanded = asyncio.Event()
         self.executor = Executor(self._take)
 
@@ -54,6 +56,13 @@ class MissionPlayer:
         finally:
             self._commanded.set()
 
+    def record_active(self) -> None:
+        """Have kept how far the mission is that is under way; there is nothing else that was not."""
+        self._soon = None
+        if self.executor.active is not None:
+            self._recorded_s = monotonic()
+            self._recorder.mission(self.executor.active, self._recorded_s)
+
     def _take(self, transition: Transition) -> None:
         if transition.kind in EVENTS:
             self._announce(transition)
@@ -62,6 +71,8 @@ class MissionPlayer:
         if not is_step or len(mission.steps) <= MANY_STEPS or monotonic_s >= self._recorded_s + RECORD_EVERY_S:
             self._recorded_s = monotonic_s
             self._recorder.mission(mission, monotonic_s)
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(RECORD_EVERY_S, self.record_active)
 
     def _announce(self, transition: Transition) -> None:
         mission, step = transition.mission, transition.step

@@ -40,7 +40,9 @@ class Recorder:
         self._now_s = now_s
         self._newest_ms = 0
         self.knows_stored = True
-        """False while it is not known what the database has of incidents."""
+        """False while it is not known what the database, or the spool, has of incidents."""
+        self.knows_spooled = True
+        """False while it is not known what the spool has."""
 
     def record(self, received: Received, applied: Applied) -> None:
         """A message came from ROS, and everybody else has had it: what is recorded is not handed to them again."""
@@ -61,6 +63,10 @@ class Recorder:
     def mission(self, mission: Mission, monotonic_s: float) -> None:
         """A mission has changed."""
         self._ledger.add(row_of_mission(mission, monotonic_s, self._stamp_ms()))
+
+    def go_on_from(self, stamp_ms: int) -> None:
+        """What is stored has stamps up to this one; the clock may have been set back since."""
+        self._newest_ms = max(self._newest_ms, stamp_ms)
 
     def _stamp_ms(self) -> int:
         """Never less than the one before: the newest row of a thing stays."""

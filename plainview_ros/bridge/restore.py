@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.incident_desk import FINDINGS
-from plainview_ros.bridge.recorder import TRANSITIONS
+from plainview_ros.bridge.recorder import TRANSITIONS, UNREAD
 from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.store.errors import DatabaseError, SpoolError
-from plainview_ros.bridge.store.event_store import ASK_AT_START_S
+from plainview_ros.bridge.store.event_store import ASK_AT_START_S, EventStore
 from plainview_ros.bridge.store.rows import Row
-from plainview_ros.bridge.store.spool import Spool
 from plainview_ros.bridge.within import within
 from plainview_ros.incidents import incident as incidents
 from plainview_ros.incidents.correlation import Span
@@ -38,8 +37,9 @@ NEWEST = 200
 
 MAX_SPOOLED = 10_000
 
-ASK_AGAIN_S = 5.0
-"""Between two attempts at a database that was away at the start."""
+ASK_AGAIN_S = 1.0
+"""Between two attempts at what did not answer at the start. What operators say of an incident that is stored is lost
+when the bridge ends after the database has come back and before it was asked."""
 
 SINCE: Mapping[str, str] = {
     "valve_actuations": "requested_at_ms",
@@ -51,6 +51,12 @@ SINCE: Mapping[str, str] = {
     "missions": "created_at_ms",
 }
 """As ``store.models.THINGS`` has it, which takes too long to import for a bridge that has no history yet."""
+
+STAMPED_HERE = frozenset(("incidents", "missions"))
+"""Their ``stamp_ms`` is of this machine's clock, that of the others of the node's that told of them."""
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading a row raises whose values are not what they should be."""
 
 TOPICS: Mapping[str, str] = {table: topic for topic, (table, _, _) in TRANSITIONS.items()}
 
@@ -66,49 +72,46 @@ FIELDS: Mapping[str, frozenset[str]] = {
 
 async def restore(bridge: Bridge) -> bool:
     """At the start: take what is stored, in the database and on its way there; whether all of it could be read."""
-    here, store = bridge.keeping.ledger.waiting(), bridge.keeping.store
-    if store is None:
-        take(bridge, here)
-        return True
-    if store.spool is not None:
-        here = [*await _spooled(store.spool), *here]
-    if store.is_new():
-        take(bridge, here)
-        return True
-    try:
-        stored = await within(ASK_AT_START_S, store.ask(_question(bridge)))
-    except (DatabaseError, asyncio.TimeoutError) as error:
-        why = str(error) or f"no answer within {ASK_AT_START_S:g} s"
-        logger.warning("the database does not tell what was before, it is asked again: %s", why)
-        bridge.recorder.knows_stored = False
-        take(bridge, here)
-        return False
-    take(bridge, (*stored, *here))
-    return True
+    here, store, recorder = bridge.keeping.ledger.waiting(), bridge.keeping.store, bridge.recorder
+    if store is not None:
+        spooled = await _at_start("the spool", _spooled(store))
+        stored = [] if store.is_new() else await _at_start("the database", store.ask(_question(bridge)))
+        recorder.knows_spooled = spooled is not None
+        recorder.knows_stored = recorder.knows_spooled and stored is not None
+        here = [*(stored or ()), *(spooled or ()), *here]
+    take(bridge, here)
+    return recorder.knows_stored
 
 
 async def restore_late(bridge: Bridge) -> None:
-    """What the database did not tell at the start, as soon as it does."""
-    store, book = bridge.keeping.store, bridge.incidents.book
-    while store is not None and not bridge.recorder.knows_stored:
+    """What the spool and the database did not tell at the start, as soon as they do."""
+    store, recorder = bridge.keeping.store, bridge.recorder
+    while store is not None and not recorder.knows_stored:
         await asyncio.sleep(ASK_AGAIN_S)
-        try:
+        try:  # the spool first: what goes from there into the database meanwhile is found there
+            spooled = [] if recorder.knows_spooled else await _spooled(store)
             stored = await store.ask(_question(bridge))
-        except DatabaseError:
+        except (DatabaseError, SpoolError):
+            continue
+        except Exception:
+            logger.exception("defect: it is not known what was before, it is asked again")
             continue
         logger.info("the database has told what was before")
-        rebuilt = [incident.id for incident in book.all()]
-        take(bridge, stored)
-        bridge.recorder.knows_stored = True
-        for incident_id in rebuilt:  # with what operators had said of it
-            bridge.incidents.record(book.get(incident_id))
+        rebuilt = [incident.id for incident in bridge.incidents.book.all()]
+        recorder.knows_spooled = recorder.knows_stored = True
+        take(bridge, (*stored, *spooled))
+        bridge.incidents.record_again(rebuilt)  # with what operators had said of it
 
 
 def take(bridge: Bridge, rows: Iterable[Row]) -> None:
-    """Take rows of things; one that cannot be read is named and passed over."""
-    findings = [_take(bridge, row) for row in newest(rows)]
+    """Take rows of things, oldest first of what this bridge wrote; one that cannot be read is named and passed over."""
+    rows = newest(rows)
+    bridge.recorder.go_on_from(max((_number(row, "stamp_ms") for row in rows if row.table in STAMPED_HERE), default=0))
+    findings = [_take(bridge, row) for row in rows]
     known = [finding for finding in findings if finding is not None]
     bridge.incidents.book.remember(sorted(known, key=lambda finding: finding.stamp_s))
+    if bridge.recorder.knows_stored:
+        bridge.incidents.record_again(str(row.values["id"]) for row in rows if _is_unread(row))
 
 
 def _take(bridge: Bridge, row: Row) -> Finding | None:
@@ -124,23 +127,35 @@ def _take(bridge: Bridge, row: Row) -> Finding | None:
             check(topic, data)
             bridge.state.restore(topic, data, _number(row, SINCE[row.table]) / 1000)
             return FINDINGS[topic](data) if topic in FINDINGS else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         logger.error("passed over %s of %s, it cannot be read: %r", row.values["id"], row.table, error)
     return None
 
 
 def newest(rows: Iterable[Row]) -> list[Row]:
-    """Of each thing the newest row, since the earliest time; what began first is first."""
-    found: dict[tuple[str, object], Row] = {}
+    """Of each thing the newest row, since the earliest time; what began first is first.
+
+    Of an incident there may be two: one that is ``UNREAD`` was made without those before it, so neither tells all. Of
+    a later one of the same bridge it is a part.
+    """
+    found: dict[tuple[str, str, bool], Row] = {}
     for row in rows:
         since = SINCE.get(row.table)
         if since is None:
             continue
-        key = (row.table, row.values["id"])
-        other = found.get(key, row)
-        later = row if _number(row, "stamp_ms") >= _number(other, "stamp_ms") else other
-        found[key] = Row(row.table, {**later.values, since: min(_number(row, since), _number(other, since))})
-    return sorted(found.values(), key=lambda row: _number(row, SINCE[row.table]))
+        try:
+            key = (row.table, _text(row, "id"), _is_unread(row))
+            other = found.get(key, row)
+            later = row if _number(row, "stamp_ms") >= _number(other, "stamp_ms") else other
+            merged = Row(row.table, {**later.values, since: min(_number(row, since), _number(other, since))})
+        except UNREADABLE as error:
+            name = row.values.get("id") if isinstance(row.values, Mapping) else row.values
+            logger.error("passed over %s of %s, it cannot be read: %r", name, row.table, error)
+            continue
+        found[key] = merged
+        if not key[2]:
+            found.pop((*key[:2], True), None)
+    return sorted(found.values(), key=lambda row: (not _is_unread(row), _number(row, SINCE[row.table])))
 
 
 def check(topic: str, data: Any) -> None:
@@ -170,14 +185,19 @@ def mission_of(data: Mapping[str, Any]) -> Mission:
     return Mission(**fields)
 
 
-async def _spooled(spool: Spool) -> list[Row]:
-    """What waits on the local disk, oldest first."""
+async def _at_start(who: str, answer: Coroutine[Any, Any, list[Row]]) -> list[Row] | None:
+    """``None`` when it cannot be told in time."""
     try:
-        return (await within(ASK_AT_START_S, spool.things(MAX_SPOOLED)))[::-1]
-    except (SpoolError, asyncio.TimeoutError) as error:
+        return await within(ASK_AT_START_S, answer)
+    except (DatabaseError, SpoolError, asyncio.TimeoutError) as error:
         why = str(error) or f"no answer within {ASK_AT_START_S:g} s"
-        logger.warning("what waits in the spool is not shown before it is in the database: %s", why)
-        return []
+        logger.warning("%s does not tell what was before, it is asked again: %s", who, why)
+        return None
+
+
+async def _spooled(store: EventStore) -> list[Row]:
+    """What waits on the local disk, oldest first."""
+    return [] if store.spool is None else (await store.spool.things(MAX_SPOOLED))[::-1]
 
 
 def _question(bridge: Bridge) -> Callable[[Database], list[Row]]:
@@ -190,8 +210,19 @@ def _latest(valves: Sequence[str], database: Database) -> list[Row]:
     return latest(database, NEWEST, valves)
 
 
-def _number(row: Row, column: str) -> float:
+def _is_unread(row: Row) -> bool:
+    return row.table == "incidents" and _number(row, "stamp_ms") == UNREAD
+
+
+def _number(row: Row, column: str) -> int:
     value = row.values[column]
-    if not isinstance(value, int | float):
-        raise ValueError(f"{column}: expected a number")
+    if type(value) is not int:
+        raise ValueError(f"{column}: expected an integer")
+    return value
+
+
+def _text(row: Row, column: str) -> str:
+    value = row.values[column]
+    if not isinstance(value, str):
+        raise ValueError(f"{column}: expected a text")
     return value

@@ -16,6 +16,7 @@ from bridge_messages import said
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventLog
 from plainview_ros.bridge.history_alert import HistoryAlert
+from plainview_ros.bridge.journal import Journal
 from plainview_ros.bridge.keeping import kept
 from plainview_ros.bridge.settings import Settings
 from plainview_ros.bridge.store import event_store, writer
@@ -79,7 +80,7 @@ def test_full_disk_stops_telemetry_and_nothing_else_until_there_is_room_again(sm
         async with kept(log, environment, Settings(ring_bytes=2_000_000)) as keeping:
             store, ledger = keeping.store, keeping.ledger
             assert store is not None
-            alert = HistoryAlert(log, ledger)
+            alert = HistoryAlert(log, ledger, Journal("alert_id"))
 
             def say(numbers: range) -> None:
                 for n in numbers:

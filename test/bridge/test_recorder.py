@@ -12,10 +12,12 @@ import pytest
 
 import bridge_messages as make
 from bridge_fakes import FakeBridge
+from plainview_ros.bridge import journal
 from plainview_ros.bridge.ledger import Ledger
 from plainview_ros.bridge.node import EVENTS
 from plainview_ros.bridge.recorder import MAX_DATA, MAX_TEXT, TRANSITIONS, UNREAD, Recorder, row_of_transition
 from plainview_ros.bridge.restore import FIELDS, SINCE, check, incident_of, mission_of
+from plainview_ros.bridge.store import models
 from plainview_ros.bridge.store.models import THINGS, metadata
 from plainview_ros.bridge.store.rows import Row
 from plainview_ros.incidents.correlation import Span
@@ -105,6 +107,10 @@ def test_every_event_topic_has_its_table_of_things() -> None:
     assert TRANSITIONS.keys() == EVENTS.keys() == FIELDS.keys()
     assert {table for table, _, _ in TRANSITIONS.values()} | {"incidents", "missions"} == THINGS.keys()
     assert dict(SINCE) == {name: thing.since for name, thing in THINGS.items()}
+
+
+def test_phases_after_which_there_is_no_other_are_those_of_the_tables() -> None:
+    assert {status for table, _, _ in TRANSITIONS.values() for status in models.ENDED[table]} == journal.ENDED
 
 
 @pytest.mark.parametrize("topic", EVENTS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,13 +19,19 @@ import bridge_messages as make
 from bridge_fakes import FakeBridge, fake_bridge
 from bridge_process import LiveBridge
 from plainview_ros.assets import Rig
-from plainview_ros.bridge import restore
+from plainview_ros.bridge import mission_player, restore
 from plainview_ros.bridge.environment import Environment
+from plainview_ros.bridge.history_alert import HistoryAlert
 from plainview_ros.bridge.incident_desk import LONG
+from plainview_ros.bridge.mission_player import MANY_STEPS
+from plainview_ros.bridge.recorder import UNREAD
 from plainview_ros.bridge.store.database import Database
+from plainview_ros.bridge.store.errors import SpoolError
+from plainview_ros.bridge.store.event_store import Condition
 from plainview_ros.bridge.store.latest import latest, open_ones
 from plainview_ros.bridge.store.models import THINGS, events, metadata
 from plainview_ros.bridge.store.rows import Row
+from plainview_ros.bridge.store.spool import Spool
 from plainview_ros.msg import Alert, Leak, ValveActuation
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import to_stamp
@@ -161,6 +169,12 @@ def test_row_that_cannot_be_read_is_named_and_passed_over(
         for row in whole
         for number, data in enumerate(("", "[]", "{}", "null", '{"header": 3}', '{"grave": [1]}'))
     ]
+    for row in whole:
+        for column in ("stamp_ms", restore.SINCE[row.table]):
+            values = {**row.values, "id": f"{row.table}-{column}"}
+            damaged += [Row(row.table, {**values, column: odd}) for odd in (None, "now", 1.5)]
+            damaged.append(Row(row.table, {key: value for key, value in values.items() if key != column}))
+        damaged.append(Row(row.table, {**row.values, "id": 7}))
     with caplog.at_level(logging.ERROR):
         start_with(again, [*damaged, *whole])
     for row in damaged:
@@ -196,6 +210,43 @@ def test_operators_words_survive_a_database_that_was_away_at_the_start(fake: Fak
     assert "Ended: v-101 is warm" in titles
 
 
+def test_update_after_the_clock_was_set_back_is_newer_than_what_is_stored(fake: FakeBridge, again: FakeBridge) -> None:
+    fake.say(make.alert("RAISED"))
+    id_ = fake.next_event("incident.created")["incidentId"]
+    tomorrow_ms = round((time.time() + 86_400) * 1000)
+    (row,) = [row for row in things(fake) if row.table == "incidents"]
+    start_with(again, [Row(row.table, {**row.values, "stamp_ms": tomorrow_ms})])
+    again.post(f"/incidents/{id_}/update", json={"rootCause": "Worn packing"})
+    assert things(again)[-1].values["stamp_ms"] == tomorrow_ms
+
+
+def test_part_of_an_incident_that_a_later_row_has_is_not_taken(fake: FakeBridge) -> None:
+    fake.say(make.alert("RAISED"))
+    (read,) = [row for row in things(fake) if row.table == "incidents"]
+    unread = Row(read.table, {**read.values, "stamp_ms": UNREAD})
+    assert restore.newest([read, unread]) == [unread, read]
+    assert restore.newest([unread, read]) == [read]
+
+
+def test_steps_of_a_long_mission_are_recorded_soon_and_at_the_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [{"at": 0, "title": str(n)} for n in range(MANY_STEPS)] + [{"at": 3600, "title": "End"}]
+
+    def reached(fake: FakeBridge) -> list[int]:
+        rows = [row for row in fake.bridge.keeping.ledger.waiting() if row.table == "missions"]
+        return [json.loads(str(row.values["data"]))["reached"] for row in rows]
+
+    with fake_bridge(rig) as fake:
+        id_ = fake.record().post("/missions", json={"title": "Drill", "timeline": steps}).json()["id"]
+        fake.post(f"/missions/{id_}/start")
+        eventually(lambda: reached(fake), lambda known: known[-1] == MANY_STEPS, "the steps")
+    monkeypatch.setattr(mission_player, "RECORD_EVERY_S", 3600.0)
+    with fake_bridge(rig) as fake:
+        id_ = fake.record().post("/missions", json={"title": "Drill", "timeline": steps}).json()["id"]
+        fake.post(f"/missions/{id_}/start")
+        assert reached(fake)[-1] == 0
+    assert reached(fake)[-1] == MANY_STEPS
+
+
 def test_long_incident_is_not_recorded_with_each_finding_and_yet_to_its_end(rig: Rig) -> None:
     with fake_bridge(rig) as fake:
         fake.record().say(*(make.alert("RAISED", stamp_s=make.NOW_S + n / 10) for n in range(LONG + 20)))
@@ -208,6 +259,45 @@ def test_long_incident_is_not_recorded_with_each_finding_and_yet_to_its_end(rig:
         fake.say(make.alert("RAISED", stamp_s=make.NOW_S + 10))
     last = [row for row in ledger.waiting() if row.table == "incidents"][-1]
     assert len(json.loads(str(last.values["data"]))["timeline"]) == LONG + 22
+
+
+# -- the alert of history ----
+
+
+AWAY, WELL = Condition(away="the database is away"), Condition()
+
+
+def alerts(fake: FakeBridge) -> list[tuple[object, object]]:
+    return [(row.values["id"], row.values["status"]) for row in things(fake) if row.table == "alerts"]
+
+
+def history_alert(fake: FakeBridge) -> HistoryAlert:
+    return HistoryAlert(fake.bridge.log, fake.bridge.keeping.ledger, fake.bridge.state.alerts)
+
+
+def test_alert_of_history_that_an_earlier_run_raised_is_gone_on_with_and_cleared(
+    fake: FakeBridge, again: FakeBridge
+) -> None:
+    fake.in_loop(history_alert(fake).tell, AWAY)
+    ((id_, _),) = alerts(fake)
+    start_with(again, things(fake))
+    alert = history_alert(again)
+    again.in_loop(alert.tell, AWAY)
+    assert alerts(again) == []
+    again.in_loop(alert.tell, WELL)
+    again.in_loop(alert.tell, WELL)
+    assert alerts(again) == [(id_, "cleared")]
+
+
+def test_alert_of_history_that_is_found_late_is_cleared_too(fake: FakeBridge, again: FakeBridge) -> None:
+    fake.in_loop(history_alert(fake).tell, AWAY)
+    ((id_, _),) = alerts(fake)
+    alert = history_alert(again)
+    again.in_loop(alert.tell, AWAY)
+    start_with(again, things(fake))
+    again.in_loop(alert.tell, WELL)
+    ((own, _), *cleared) = alerts(again)
+    assert sorted(map(str, cleared)) == sorted(map(str, [(own, "cleared"), (id_, "cleared")]))
 
 
 # -- with a database ---------------------------------------------------------------------------------------------------
@@ -354,3 +444,45 @@ def test_database_that_is_away_at_the_start_is_heard_when_it_is_back(
         eventually(lambda: one.bridge.keeping.store and one.bridge.keeping.store.behind, lambda n: n == 0, "all in it")
     with fake_bridge(rig, environment=Environment(other_place, environment.database_url)) as both:
         assert {mission["title"] for mission in both.get("/missions")["missions"]} == {"Drill", "Of the other"}
+
+
+@pytest.mark.parametrize("spool_is_read", [True, False])
+def test_operators_words_survive_two_restarts_in_one_outage(
+    tmp_path: Path, postgres: Postgres, rig: Rig, monkeypatch: pytest.MonkeyPatch, spool_is_read: bool
+) -> None:
+    monkeypatch.setattr(restore, "ASK_AGAIN_S", 0.1)
+    environment = Environment.of({"PLAINVIEW_STATE_DIR": str(tmp_path), "POSTGRES_URL": postgres.new_database()})
+    message = make.alert("RAISED")
+    with fake_bridge(rig, environment=environment) as one:
+        one.say(message)
+        update = f"/incidents/{one.next_event('incident.created')['incidentId']}/update"
+        one.post(update, json={"rootCause": "Worn packing"})
+    with postgres.away():
+        for words in ({"status": "investigating"}, {"status": "mitigated"}):
+            with fake_bridge(rig, environment=environment) as one:
+                one.say(message)  # ROS hands it over again
+                one.post(update, json=words).raise_for_status()
+
+    async def fail(*_: object) -> list[Row]:
+        monkeypatch.undo()
+        monkeypatch.setattr(restore, "ASK_AGAIN_S", 0.1)
+        raise SpoolError("it is locked")
+
+    if not spool_is_read:
+        monkeypatch.setattr(Spool, "things", fail)
+    for _ in range(2):
+        with fake_bridge(rig, environment=environment) as one:
+            (told,) = eventually(
+                lambda: one.get("/incidents")["activeIncidents"],
+                lambda told: [incident["status"] for incident in told] == ["mitigated"],
+                "what was said in the outage",
+            )
+            assert told["rootCause"] == "Worn packing"
+            eventually(lambda: one.bridge.recorder.knows_stored, bool, "what is stored is known")
+            eventually(
+                lambda: one.bridge.keeping.store and one.bridge.keeping.store.behind, lambda n: n == 0, "all in it"
+            )
+    shutil.rmtree(tmp_path)
+    with fake_bridge(rig, environment=environment) as one:
+        (told,) = one.get("/incidents")["activeIncidents"]
+        assert (told["rootCause"], told["status"]) == ("Worn packing", "mitigated")

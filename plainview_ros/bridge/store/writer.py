@@ -141,6 +141,8 @@ class Writer:
         self.way = Way.DIRECT
         self.away = ""
         """Why the database is of no use; empty when it is."""
+        self.has_looked = False
+        """Whether it is known how the way is; it is called direct until then."""
         self.spool_trouble = ""
         """Why the spool is of no use though it is needed; empty when it is."""
         self.defect = ""
@@ -152,8 +154,6 @@ class Writer:
         """Events that went out of memory before they could be put anywhere."""
         self.on_stored: Callable[[int], object] = lambda _number: None
         """Called with the number up to which the ledger's rows are in the database or in the spool."""
-        self.on_back: Callable[[], object] = lambda: None
-        """Called when the database has everything, after it was away."""
 
     @property
     def in_memory(self) -> int:
@@ -229,6 +229,7 @@ class Writer:
             if newest is not None:
                 entries = [entry for entry in entries if entry.id > newest]
                 began = None if newest >= earlier.since else began
+        self.has_looked = True
         self._hand = NOTHING
         while entries or began:
             batch, entries = Batch(began, entries[:MAX_BATCH], ()), entries[MAX_BATCH:]
@@ -405,7 +406,6 @@ class Writer:
             self.way = Way.DIRECT
             self._gone.clear()
             self.spool_trouble = ""
-        self.on_back()
 
     def _count(self, rows: int, refused: int) -> None:
         self.written += rows - refused
