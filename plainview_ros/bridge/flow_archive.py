@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
@@ -120,38 +121,48 @@ async def count(bridge: Bridge, line: str, period: tuple[int, int], most: int) -
     return await ask(bridge, partial(_count, line, period, most))
 
 
-async def csv(bridge: Bridge, line: str, period: tuple[int, int]) -> AsyncIterator[str]:
+async def csv(bridge: Bridge, line: str, period: tuple[int, int]) -> AsyncIterator[bytes]:
     """The header, then rows in portions: each is a question of its own, and no transaction is open in between."""
-    portion, after_ms = await ask(bridge, partial(_csv, line, period, None))
-    yield CSV_HEADER
-    while portion:
-        yield portion
-        portion, after_ms = await ask(bridge, partial(_csv, line, period, after_ms))
+    portion = await ask(bridge, partial(_csv, line, period, None))
+    yield CSV_HEADER.encode()
+    while portion.rows:
+        yield portion.text
+        portion = await ask(bridge, partial(_csv, line, period, portion.until_ms))
+
+
+async def csv_in_json(bridge: Bridge, line: str, period: tuple[int, int]) -> bytes:
+    """A ``FlowExport``; it is written in portions on the database's thread, as they are read, and put together here."""
+    portions, rows = [json.dumps(CSV_HEADER)[:-1].encode()], 0
+    portion = await ask(bridge, partial(_csv_in_json, line, period, None))
+    while portion.rows:
+        portions.append(portion.text)
+        rows += portion.rows
+        portion = await ask(bridge, partial(_csv_in_json, line, period, portion.until_ms))
+    return b'{"format":"csv","data":' + b"".join(portions) + f'","rowCount":{rows}}}'.encode()
 
 
 class CsvFile(Response):
     """CSV of any length, as fast as its client takes it; cut off, and not ended, when the database goes away.
 
     Args:
-        first: portion, which has been read already: until then the answer can be a refusal.
-        rest: of the portions.
+        portions: until the first is read the answer can be a refusal.
         name: of the file.
         seats: how many there may be.
     """
 
     media_type = "text/csv"
 
-    def __init__(self, first: str, rest: AsyncIterator[str], name: str, seats: Seats) -> None:
+    def __init__(self, portions: AsyncIterator[bytes], name: str, seats: Seats) -> None:
         super().__init__(headers={"Content-Disposition": f'attachment; filename="{name}"'})
-        self._first = first
-        self._rest = rest
+        self._portions = portions
         self._seats = seats
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value for name, value in self.headers.items() if name != "content-length"}
         with self._seats.take(self):
+            first = await anext(self._portions)
             try:
-                await respond(scope, receive, send, headers, self._first.encode(), self._rest, str.encode, self._seats)
+                await respond(scope, receive, send, headers, first, self._portions, bytes, self._seats)
             except BridgeError as error:
                 # Returning without the end of the body makes the server close the connection: the client sees that.
                 logger.error("an export was cut off: %s", error)
@@ -163,11 +174,27 @@ def _count(line: str, period: tuple[int, int], most: int, database: Database) ->
     return flow_table.count_samples(database, line, flow_table.Stretch(*period), most)
 
 
-def _csv(line: str, period: tuple[int, int], after_ms: int | None, database: Database) -> tuple[str, int | None]:
+class Portion(NamedTuple):
+    """Of an export."""
+
+    text: bytes
+    rows: int
+    until_ms: int | None
+    """When the last of them is."""
+
+
+def _csv(line: str, period: tuple[int, int], after_ms: int | None, database: Database) -> Portion:
     from plainview_ros.bridge.store import flow_table
 
     samples = flow_table.samples(database, line, flow_table.Stretch(*period), after_ms, PAGE_ROWS)
-    return "".join(map(_csv_row, samples)), samples[-1].timestamp_ms if samples else None
+    text = "".join(map(_csv_row, samples)).encode()
+    return Portion(text, len(samples), samples[-1].timestamp_ms if samples else None)
+
+
+def _csv_in_json(line: str, period: tuple[int, int], after_ms: int | None, database: Database) -> Portion:
+    """As a part of a JSON string."""
+    portion = _csv(line, period, after_ms, database)
+    return portion._replace(text=json.dumps(portion.text.decode())[1:-1].encode())
 
 
 def _csv_row(sample: Sample) -> str:

@@ -278,6 +278,13 @@ def test_bad_range_is_refused_naming_the_parameter(standing: Past, path: str, qu
     assert standing.refusal(f"{path}?{query}").startswith(f"{field}: ")
 
 
+def test_start_in_the_future_is_not_compared_with_an_end_that_nobody_gave(standing: Past) -> None:
+    for path in ("/flow/range", "/flow/series", "/flow/export"):
+        assert standing.refusal(f"{path}?start=2100-01-01").startswith(
+            "start: expected a time that is not in the future"
+        )
+
+
 @pytest.mark.parametrize(
     ("path", "field"),
     [
@@ -777,9 +784,13 @@ def test_file_stops_being_read_when_its_client_has_left(past: Past, monkeypatch:
     assert not past.fake.bridge.export_seats.occupants
 
 
-def test_no_more_than_so_many_files_are_read_at_once(past: Past) -> None:
+@pytest.mark.parametrize("accept", ["text/csv", "application/json"])
+def test_no_more_than_so_many_exports_are_read_at_once(
+    past: Past, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_table, "samples", None)  # who has no seat reads nothing
     with contextlib.ExitStack() as seats:
         for n in range(MAX_EXPORTS):
             seats.enter_context(past.fake.bridge.export_seats.take(n))
-        response = past.fake.request("GET", "/flow/export", headers={"Accept": "text/csv"})
+        response = past.fake.request("GET", "/flow/export", headers={"Accept": accept})
     assert (response.status_code, response.json()["error"]) == (503, "too_many_streams")

@@ -179,7 +179,7 @@ async def export(
     start: Start = None,
     end: End = None,
     accept: Annotated[str, Header()] = "",
-) -> FlowExport | Response:
+) -> Response:
     """Samples of the last 24 or so many hours, or from start to before end, oldest first.
 
     JSON with the text in `data` has at most 100,000 of them; for `Accept: text/csv` it is a file of any length.
@@ -187,16 +187,15 @@ async def export(
     if hours is not None and (start is not None or end is not None):
         raise BridgeError(422, "invalid_request", "hours: expected either hours, or start and end")
     stretch = _stretch(bridge, start, end, (hours or DAY_HOURS) * HOUR_S)
-    portions = flow_archive.csv(bridge, line, stretch)
     if "text/csv" in accept:
-        return flow_archive.CsvFile(await anext(portions), portions, f"{line}.csv", bridge.export_seats)
-    rows = await flow_archive.count(bridge, line, stretch, MAX_JSON_ROWS + 1)
-    if rows > MAX_JSON_ROWS:
-        name = "hours" if start is None else "start"
-        detail = f"{name}: expected at most {MAX_JSON_ROWS:,} samples, there are more: ask with Accept: text/csv"
-        raise BridgeError(422, "invalid_request", detail)
-    data = "".join([portion async for portion in portions])
-    return FlowExport(data=data, row_count=data.count("\n") - 1)
+        return flow_archive.CsvFile(flow_archive.csv(bridge, line, stretch), f"{line}.csv", bridge.export_seats)
+    with bridge.export_seats.take(object()):
+        rows = await flow_archive.count(bridge, line, stretch, MAX_JSON_ROWS + 1)
+        if rows > MAX_JSON_ROWS:
+            name = "hours" if start is None else "start"
+            detail = f"{name}: expected at most {MAX_JSON_ROWS:,} samples, there are more: ask with Accept: text/csv"
+            raise BridgeError(422, "invalid_request", detail)
+        return json_response(await flow_archive.csv_in_json(bridge, line, stretch))
 
 
 @router.get("/prediction", responses=answers(404))
@@ -221,6 +220,8 @@ def _stretch(bridge: Bridge, start_ms: int | None, end_ms: int | None, default_s
         BridgeError: it ends before it begins.
     """
     now_ms = epoch_ms(bridge.gateway.now_s())
+    if end_ms is None and start_ms is not None and start_ms > now_ms:
+        raise BridgeError(422, "invalid_request", "start: expected a time that is not in the future, or an end, too")
     if start_ms is None:
         start_ms = (now_ms if end_ms is None else end_ms) - round(default_s * 1000)
     if end_ms is None:
