@@ -13,6 +13,7 @@ from benchmark.bench import Bench, free_port, sqlite_url
 from benchmark.inventory import Kept
 from benchmark.postgres import Postgres
 from benchmark.proof import (
+    BACK_S,
     Finding,
     check_readers,
     check_rows,
@@ -30,7 +31,6 @@ from benchmark.stream import pump_for
 
 DISK_MB = 48
 BEFORE_S, AFTER_S = 5.0, 5.0
-BACK_S = 60.0
 FILL_S = 0.5
 """So often the ballast takes again what has been freed."""
 BLOCK = bytes(4096)

@@ -10,7 +10,7 @@ from sqlalchemy import Select, create_engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 from benchmark.messages import stroke_id
-from plainview_ros.bridge.store.models import BEGAN, alerts, events, flow_metrics, valve_actuations
+from plainview_ros.bridge.store.models import BEGAN, alerts, audit_log, events, flow_metrics, valve_actuations
 
 REQUESTED, COMPLETED = "valve.actuation.requested", "valve.actuation.completed"
 SHOWN = 5
@@ -24,7 +24,7 @@ class Kept:
     """Rows."""
     strokes: int
     holes: int
-    """Rows that tell of events that are not here, but for the first, which tells that there were none before."""
+    """Rows that tell of events that are not here, but for those before all events: there were none."""
     lost: Sequence[int]
     """Numbers of the messages of :class:`benchmark.messages.Strokes` whose event is not here."""
     repeated: int
@@ -37,7 +37,7 @@ class Kept:
     def of(cls, url: str, published: int) -> Kept:
         """Read it all. Raises ``sqlalchemy.exc.DBAPIError``."""
         numbers: list[int] = []
-        holes = 0
+        told = holes = 0
         engine = create_engine(url)
         with engine.connect() as connection:
             query = select(events.c.type, events.c.data).order_by(events.c.ms, events.c.number, events.c.source)
@@ -45,14 +45,15 @@ class Kept:
                 if kind in (REQUESTED, COMPLETED):
                     stroke = int(json.loads(data)["actuationId"].replace("-", ""), 16) - 1
                     numbers.append(2 * stroke + (kind == COMPLETED))
-                holes += kind == BEGAN
+                holes += kind == BEGAN and told > 0
+                told += kind != BEGAN
             table = valve_actuations.c
             phases = {row.id: row.status for row in connection.execute(select(table.id, table.status))}
         engine.dispose()
         return cls(
             events=len(numbers),
             strokes=len(phases),
-            holes=max(0, holes - 1),
+            holes=holes,
             lost=sorted(set(range(published)) - set(numbers)),
             repeated=len(numbers) - len(set(numbers)),
             late=_late(numbers),
@@ -75,6 +76,18 @@ class Kept:
 def rows(url: str, table: str) -> int:
     """How many rows there are of ``events``, ``flow_metrics`` or ``alerts``; none when it does not answer now."""
     return _count(url, select(func.count()).select_from(TABLES[table]))
+
+
+def metrics_since(url: str, since_ms: int) -> int:
+    """Rows of flow metrics whose stamp is not before a time; none when it does not answer now."""
+    table = flow_metrics
+    return _count(url, select(func.count()).select_from(table).where(table.c.timestamp_ms >= since_ms))
+
+
+def commanded(url: str, action: str) -> bool:
+    """Whether the audit log has a command, such as ``POST /valves/v-1/actuate``."""
+    table = audit_log
+    return _count(url, select(func.count()).select_from(table).where(table.c.action == action)) > 0
 
 
 def finished(url: str) -> int:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from random import Random
-from time import sleep
+from time import monotonic, sleep, time
 
 from benchmark.bench import Bench, free_port, sqlite_url, wait_for_answer
 from benchmark.children import Child
-from benchmark.inventory import Kept
+from benchmark.inventory import Kept, metrics_since, rows
 from benchmark.postgres import Postgres
-from benchmark.proof import Finding, load, new_rig, wait_until_kept
+from benchmark.proof import (
+    BACK_S,
+    LINES,
+    LOOK_S,
+    Finding,
+    given_up,
+    is_well,
+    load,
+    new_rig,
+    told,
+    trouble,
+    wait_until_kept,
+)
 
 RUNS_S = 3.0
 """It lives for up to so long once it answers ..."""
@@ -34,6 +46,7 @@ def prove_killed(bench: Bench, kills: int, seed: int, postgres: Postgres | None)
         wait_for_answer(bridge, port)
         with load(bench) as strokes:
             strokes.start()
+            kept = vanished = since_ms = 0
             for kill in range(kills):
                 if kill % STARTS == STARTS - 1:
                     sleep(random.uniform(0, STARTS_S))
@@ -41,12 +54,37 @@ def prove_killed(bench: Bench, kills: int, seed: int, postgres: Postgres | None)
                     wait_for_answer(bridge, port)
                     sleep(random.uniform(0, RUNS_S))
                 bridge.kill()
+                here = rows(url, "flow_metrics")
+                vanished += max(0, kept - here)
+                kept = max(kept, here)
+                since_ms = int(time() * 1000)
                 bridge = launch()
             wait_for_answer(bridge, port)
             published = strokes.stop()
             wait_until_kept(url, published, port)
+            end_s = monotonic() + BACK_S
+            while not is_well(port) and monotonic() < end_s:
+                sleep(LOOK_S)
+            said, read, counted = trouble(port), told(port), given_up(port)
         bridge.stop()
         name = f"bridge killed {kills} times, {'PostgreSQL' if postgres else 'SQLite'}, seed {seed}"
-        return Finding(name, Kept.of(url, published), published)
+        finding = Finding(name, Kept.of(url, published), published)
+        finding.expect(not said, f"/health of the last bridge: {said}")
+        finding.expect(not vanished, f"{vanished:,} flow metrics were in the database and are not any more")
+        check_metrics(finding, url, strokes.readings, since_ms, read - counted)
+        return finding
     finally:
         bridge.kill()
+
+
+def check_metrics(finding: Finding, url: str, published: int, since_ms: int, wanted: int) -> None:
+    """What a bridge that is killed has in memory of flow metrics, and what comes before the next one listens, is gone.
+
+    But there are never more than were published (their key keeps them from being there twice), and the last bridge has
+    kept what it wanted to, but for the newest snapshot of before its time, with which it begins.
+    """
+    here, last = rows(url, "flow_metrics"), metrics_since(url, since_ms)
+    finding.seen.append(f"flow metrics: {published:,} published, {here:,} in the database")
+    finding.seen.append(f"of the last bridge {wanted:,} wanted, {last:,} in the database")
+    finding.expect(0 < here <= published, "there are none, or more flow metrics than were published")
+    finding.expect(wanted - LINES <= last, "the last bridge has lost flow metrics")

@@ -8,6 +8,7 @@ from benchmark.bench import Bench
 from benchmark.inventory import Kept
 from benchmark.postgres import postgres_server
 from benchmark.proof import (
+    BACK_S,
     Finding,
     check_readers,
     check_rows,
@@ -26,7 +27,6 @@ from benchmark.stream import pump_for
 Way = Literal["killed", "hanging"]
 
 BEFORE_S, AFTER_S = 5.0, 5.0
-BACK_S = 60.0
 
 
 def prove_outage(bench: Bench, way: Way, seconds: float) -> Finding:

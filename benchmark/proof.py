@@ -30,6 +30,8 @@ PATH = "/events?types=valve.actuation.requested"
 PATIENCE_S = 30.0
 """When nothing new has come into the database for so long, what is missing is lost."""
 LOOK_S = 0.5
+BACK_S = 60.0
+"""Within so long everything is well again."""
 
 TOLD = 'plainview_events_total{type="flow.metrics.updated"}'
 GIVEN_UP = "plainview_store_given_up_total"
@@ -67,6 +69,8 @@ class Load:
 
     def __init__(self, strokes: Child, flows: Child) -> None:
         self._publishers = (strokes, flows)
+        self.readings = 0
+        """Of flow lines that were published, once it is stopped."""
 
     def start(self) -> None:
         for publisher in self._publishers:
@@ -76,7 +80,8 @@ class Load:
         """How many transitions were published. What is not delivered yet still is, while the load is open."""
         for publisher in self._publishers:
             publisher.tell("stop")
-        strokes, _ = (publisher.answer() for publisher in self._publishers)
+        strokes, flows = (publisher.answer() for publisher in self._publishers)
+        self.readings = LINES * int(flows["published"])
         return int(strokes["published"])
 
 

@@ -1,4 +1,4 @@
-"""Two bridges start at the same moment on an empty database."""
+"""Two bridges start at the same moment on an empty database, and both write there."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from benchmark import web
 from benchmark.bench import Bench, free_port, sqlite_url, wait_for_answer
 from benchmark.children import ChildError
+from benchmark.inventory import commanded
 from benchmark.postgres import Postgres
+from benchmark.proof import trouble
 from plainview_ros.bridge.store.models import metadata
 
 TABLES_S = 10.0
+ROW_S = 10.0
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Starts:
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        verdict = "FAILED" if self.wrong else "both serve, all tables are there"
+        verdict = "FAILED" if self.wrong else "both serve and write, all tables are there"
         return "\n  ".join(
             [f"two bridges at once on an empty {self.name}, {self.starts} times: {verdict}", *self.wrong]
         )
@@ -51,16 +54,29 @@ def prove_together(bench: Bench, starts: int, postgres: Postgres | None) -> Star
         try:
             for bridge, port in zip(bridges, ports, strict=True):
                 wait_for_answer(bridge, port)
-            found.wrong += _missing(postgres_url or sqlite_url(states[0]))
-            for port in ports:
-                events = web.health(port)["checks"]["events"]
-                found.wrong += [] if events["status"] == "ok" else [events["detail"]]
+            url = postgres_url or sqlite_url(states[0])
+            found.wrong += _missing(url)
+            for number, port in enumerate(ports):
+                if not _writes(port, url, f"/valves/of-bridge-{number}/actuate"):
+                    found.wrong.append(f"bridge {number} has not written what it was commanded")
+                found.wrong += filter(None, [trouble(port)])
         except ChildError as error:
             found.wrong.append(str(error))
         finally:
             for bridge in bridges:
                 bridge.stop()
     return found
+
+
+def _writes(port: int, url: str, path: str) -> bool:
+    """Whether the audit log has in time what a bridge is asked on a path that nobody else is."""
+    web.post(port, path)
+    end_s = monotonic() + ROW_S
+    while not commanded(url, f"POST {path}"):
+        if monotonic() > end_s:
+            return False
+        sleep(0.05)
+    return True
 
 
 def _missing(url: str) -> list[str]:

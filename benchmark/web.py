@@ -28,6 +28,13 @@ def ask(connection: HTTPConnection, path: str, accept: str = "application/json")
     return answer
 
 
+def post(port: int, path: str) -> int:
+    """Send an empty JSON object; the status of the answer."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as connection:
+        connection.request("POST", path, body="{}", headers={"Content-Type": "application/json"})
+        return connection.getresponse().status
+
+
 def health(port: int) -> dict[str, Any]:
     """What ``/health`` says."""
     found: dict[str, Any] = json.loads(get(port, "/health"))
