@@ -12,7 +12,7 @@ from fastapi import Response
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import Selection
-from plainview_ros.bridge.paging import Key, Part
+from plainview_ros.bridge.part import Key, Part
 from plainview_ros.bridge.schemas.base import Schema
 from plainview_ros.bridge.schemas.history import AuditEntry, Page
 from plainview_ros.bridge.store.errors import DatabaseError

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from plainview_ros.bridge.archive import ask, shown
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
-from plainview_ros.bridge.paging import Part
+from plainview_ros.bridge.part import Part
 from plainview_ros.bridge.schemas.base import iso
 from plainview_ros.bridge.schemas.flow import (
     Anomaly,

@@ -24,7 +24,7 @@ from plainview_ros.bridge import flow_archive
 from plainview_ros.bridge.app import MAX_EXPORTS
 from plainview_ros.bridge.environment import Environment
 from plainview_ros.bridge.event_log import EventId, make_entry
-from plainview_ros.bridge.paging import Key, Period, cursor_of
+from plainview_ros.bridge.part import Key, Period, cursor_of
 from plainview_ros.bridge.recorder import row_of_transition
 from plainview_ros.bridge.routes import flow as flow_routes
 from plainview_ros.bridge.schemas.base import iso

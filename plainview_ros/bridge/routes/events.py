@@ -16,7 +16,8 @@ from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.event_log import EventId, Selection, make_entry
 from plainview_ros.bridge.follower import Follower, Wish, place_of, selection_of
 from plainview_ros.bridge.openapi import add_schema
-from plainview_ros.bridge.paging import PagingDep, storable
+from plainview_ros.bridge.paging import PagingDep
+from plainview_ros.bridge.part import storable
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.events import AnyEvent
 from plainview_ros.bridge.schemas.history import EventPage

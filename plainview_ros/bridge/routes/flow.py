@@ -12,7 +12,8 @@ from plainview_ros.bridge.archive import ask, json_response
 from plainview_ros.bridge.context import Bridge, BridgeDep
 from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.flow_history import HOUR_S, spreads
-from plainview_ros.bridge.paging import Cursor, End, Name, Paging, PagingDep, Period, Start
+from plainview_ros.bridge.paging import Cursor, End, Name, Paging, PagingDep, Start
+from plainview_ros.bridge.part import Period
 from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.schemas.flow import (

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Select, Table, func, literal, sele
 
 from plainview_ros.bridge.event_log import Entry, EventId, Selection, make_entry
 from plainview_ros.bridge.journal import Record
-from plainview_ros.bridge.paging import Key, Part
+from plainview_ros.bridge.part import Key, Part
 from plainview_ros.bridge.store.database import Database
 from plainview_ros.bridge.store.models import BEGAN, THINGS, audit_log, events, flow_anomalies
 
