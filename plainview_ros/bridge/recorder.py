@@ -93,7 +93,7 @@ def _of_actuation(data: Plain, stamp_ms: int) -> dict[str, Value]:
     return {
         "valve_id": _short(data["valve_id"]),
         "status": data["phase"],
-        "requested_at_ms": stamp_ms,  # the earliest of all rows stays
+        "requested_at_ms": stamp_ms,  # a newer row does not move it; an older one that comes late changes nothing
         "completed_at_ms": None if data["phase"] == "requested" else stamp_ms,
         "target_position": data["target_position"],
         "final_position": data["final_position"],

@@ -111,6 +111,25 @@ def test_the_oldest_telemetry_goes_first_and_nothing_else_ever(tmp_path: Path) -
     run(scenario())
 
 
+def test_things_are_read_before_all_is_counted_that_is_here(tmp_path: Path) -> None:
+    def alert(n: int) -> Row:
+        return Row("alerts", {"id": f"t-{n}", "stamp_ms": n})
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "spool.db") as queue:
+            await queue.put(lambda: [alert(1), *map(metric, range(100)), audit(1), alert(2)])
+        thread = OwnThread("spool")
+        queue = Spool(tmp_path / "spool.db", 1_000_000, thread)
+        assert await queue.things(10) == [alert(2), alert(1)]
+        assert queue.rows == 0, "that takes half a second when there is much telemetry"
+        await queue.open()
+        assert queue.rows == 103
+        await queue.close()
+        thread.end()
+
+    run(scenario())
+
+
 def test_damaged_file_is_kept_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     async def scenario() -> None:
         (tmp_path / "spool.db").write_bytes(b"this is no database" * 1000)
