@@ -50,6 +50,8 @@ END_S = 1.5
 MAX_BATCH = 2000
 LINGER_S = 0.25
 """Pause between two transactions when little waits: each takes about a millisecond of CPU, however little is in it."""
+FEW = 250
+"""With more than these in a transaction the pause is shorter: many rows at once would hold up the streams."""
 BURST_HZ = 20_000
 """At this rate of events the pause must not be longer than memory reaches."""
 
@@ -131,6 +133,8 @@ class Writer:
         self._linger_s = min(LINGER_S, log_entries / BURST_HZ)
         self._cursor = log.end.lossless
         self._hand = NOTHING
+        self._before = 0
+        """How much was stored together last."""
         self._gone = asyncio.Event()
         """The way is not direct."""
         self._turning = asyncio.Lock()
@@ -213,7 +217,9 @@ class Writer:
         with suppress(_EndError):  # `close` says what is missing
             await self._connect(earlier)
             while await self._come():
-                await self._store(self._next())
+                batch = self._next()
+                self._before = len(batch)
+                await self._store(batch)
 
     async def _connect(self, earlier: Kept) -> None:
         """Bring in what an earlier run has not, before anything that is new."""
@@ -241,7 +247,7 @@ class Writer:
         if self._waiting < MAX_BATCH and not self._ending.is_set():
             if not self._waiting:
                 await self._news()
-            await self._pause(self._linger_s)
+            await self._pause(self._linger_s * min(1.0, FEW / max(1, self._before)))
         return bool(self._waiting) or not self._ending.is_set()
 
     @property
