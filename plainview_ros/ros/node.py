@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -69,6 +70,9 @@ class Listening(NamedTuple):
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 
+HEARD_WITHIN_S = 0.5
+"""So long a node that ends waits for its last reliable messages to arrive; who was killed never says that they have."""
+
 LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
 
 
@@ -102,6 +106,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(name, **options)
         self._active = False
         self._undo: list[Callable[[], object]] = []
+        self._heard_until_s = 0.0
         self._refusals = Refusals()
         self._defects = 0
         self._defects_lock = Lock()
@@ -182,7 +187,15 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     def publisher(self, message_type: type[MessageT], topic: str, qos: QoSProfile) -> Callable[[MessageT], None]:
         """A function that publishes on a topic; silent while the node is inactive."""
         publisher = self.create_lifecycle_publisher(message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS)
-        self._undo.append(lambda: self.destroy_lifecycle_publisher(publisher))
+
+        def undo() -> None:
+            # What was told last, "the stroke has failed" maybe, would end with the publisher before it has arrived.
+            left_s = self._heard_until_s - monotonic()
+            if left_s > 0:
+                publisher.wait_for_all_acked(Duration(seconds=left_s))
+            self.destroy_lifecycle_publisher(publisher)
+
+        self._undo.append(undo)
         publish: Callable[[MessageT], None] = publisher.publish
         return publish
 
@@ -350,6 +363,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
 
     def _dismantle(self) -> None:
         self._active = False
+        self._heard_until_s = monotonic() + HEARD_WITHIN_S
         while self._undo:
             self._undo.pop()()
 
