@@ -90,6 +90,11 @@ def commanded(url: str, action: str) -> bool:
     return _count(url, select(func.count()).select_from(table).where(table.c.action == action)) > 0
 
 
+def newest_stroke_s(url: str) -> float:
+    """When the newest stroke that is here was requested [s since the epoch]; 0 when there is none or no answer now."""
+    return _count(url, select(func.coalesce(func.max(valve_actuations.c.requested_at_ms), 0))) / 1000
+
+
 def finished(url: str) -> int:
     """Strokes that are here as they ended; none when it does not answer now."""
     table = valve_actuations

@@ -11,12 +11,21 @@ import pytest
 
 from bridge_fakes import FakeBridge, fake_bridge
 from plainview_ros.assets import Rig
+from plainview_ros.bridge import restore
+from plainview_ros.bridge.store import event_store
 from plainview_ros.msg import Alert
 from plainview_ros.ros import qos, topics
 from postgres import Postgres, postgres_server
-from ros_graph import Graph, Publisher
+from ros_graph import DEADLINE_S, Graph, Publisher
 
 DISK_BYTES = 40_000_000
+
+
+@pytest.fixture(autouse=True)
+def patient_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bridge that starts in this process waits for what was before as long as it takes on a loaded machine."""
+    monkeypatch.setattr(event_store, "ASK_AT_START_S", DEADLINE_S)
+    monkeypatch.setattr(restore, "ASK_AT_START_S", DEADLINE_S)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from math import ceil
 from typing import Any
 
@@ -51,6 +52,9 @@ a sign of life after 5 s, every 2 s, and three times gives none."""
 
 STEPS = 10_000
 """Of SQLite's machine, about a millisecond: so often it is asked whether the time is up."""
+
+TOGETHER_ROWS = 50
+"""So many rows are one statement for SQLite."""
 
 AT_ONCE_ROWS = 200
 """So many are handed to the driver in one piece, which holds the interpreter for about a millisecond."""
@@ -177,20 +181,37 @@ def _insert(table: Table, dialect: str) -> Callable[[Connection, Sequence[Mappin
     """Writes rows into a table; a column that a row does not have is null.
 
     SQLAlchemy's own way looks at every value of every row, which took two thirds of the time of writing: that is time
-    in which no stream is sent. Here SQLite gets plain tuples, PostgreSQL an array for each column.
+    in which no stream is sent. Here SQLite gets plain values, PostgreSQL an array for each column.
     """
-    names = table.columns.keys()
     if dialect == "sqlite":
-        statement = str(_once(table, sqlite.insert(table)).compile(dialect=sqlite.dialect(), column_keys=names))
-        return lambda connection, rows: connection.exec_driver_sql(
-            statement, [tuple([row.get(name) for name in names]) for row in rows]
-        )
+        return _sqlite_insert(table)
+    names = table.columns.keys()
     arrays = [bindparam(column.name, type_=postgresql.ARRAY(column.type)) for column in table.columns]
     given = func.unnest(*arrays).table_valued(*names).render_derived()
     from_arrays = _once(table, postgresql.insert(table).from_select(names, select(*given.c)))
     return lambda connection, rows: connection.execute(
         from_arrays, {name: [row.get(name) for row in rows] for name in names}
     )
+
+
+def _sqlite_insert(table: Table) -> Callable[[Connection, Sequence[Mapping[str, Value]]], object]:
+    """One statement for several rows: the driver lets go of the interpreter, and wants it back, once for each."""
+    names = table.columns.keys()
+    one, several = (
+        str(_once(table, sqlite.insert(table).values([dict.fromkeys(names)] * rows)).compile(dialect=sqlite.dialect()))
+        for rows in (1, TOGETHER_ROWS)
+    )
+
+    def insert(connection: Connection, rows: Sequence[Mapping[str, Value]]) -> None:
+        tuples = [tuple([row.get(name) for name in names]) for row in rows]
+        end = len(tuples) - len(tuples) % TOGETHER_ROWS
+        for first in range(0, end, TOGETHER_ROWS):
+            together = tuples[first : first + TOGETHER_ROWS]
+            connection.exec_driver_sql(several, tuple(chain.from_iterable(together)))
+        if end < len(tuples):
+            connection.exec_driver_sql(one, tuples[end:])
+
+    return insert
 
 
 def _once(table: Table, insert: Any) -> Insert:
