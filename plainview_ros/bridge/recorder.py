@@ -14,6 +14,7 @@ from plainview_ros.bridge.gateway import Plain, Received
 from plainview_ros.bridge.ledger import Ledger
 from plainview_ros.bridge.schemas.base import epoch_ms, litres, lpm
 from plainview_ros.bridge.schemas.events import FlowMetricsUpdated
+from plainview_ros.bridge.schemas.flow import is_flow
 from plainview_ros.bridge.state import Applied
 from plainview_ros.bridge.store.rows import Row, Value
 from plainview_ros.incidents.correlation import Span
@@ -119,7 +120,7 @@ def _of_leak(data: Plain, stamp_ms: int) -> dict[str, Value]:
 
 
 def _of_anomaly(data: Plain, stamp_ms: int) -> dict[str, Value]:
-    is_flow = data["channel"] == "flow_rate"
+    in_lpm = is_flow(data["channel"], data.get("unit", ""))
     low, high, value = data["expected_min"], data["expected_max"], data["value"]
     return {
         "line_id": _short(data["line_id"]),
@@ -127,9 +128,9 @@ def _of_anomaly(data: Plain, stamp_ms: int) -> dict[str, Value]:
         "severity": data["severity"],
         "status": data["phase"],
         "detected_at_ms": _ms(data["detected_at"], stamp_ms),
-        "expected_min": lpm(low) if is_flow else low,
-        "expected_max": lpm(high) if is_flow else high,
-        "actual_value": lpm(value) if is_flow else value,
+        "expected_min": lpm(low) if in_lpm else low,
+        "expected_max": lpm(high) if in_lpm else high,
+        "actual_value": lpm(value) if in_lpm else value,
     }
 
 

@@ -113,7 +113,9 @@ def flow_state(stamp_s: float = NOW_S, *channels: ChannelState, **fields: Any) -
 def anomaly(phase: str, thing: uuid.UUID | None = None, stamp_s: float = NOW_S, **fields: Any) -> FlowAnomaly:
     known = {"line_id": "fl-1", "channel": "flow_rate", "type": "flow_rate_deviation", "confidence": 0.97}
     judged = {"value": 0.06, "expected_min": 0.05, "expected_max": 0.056, "score": 9.0}
-    message = FlowAnomaly(phase=getattr(FlowAnomaly, f"PHASE_{phase}"), **(known | judged | fields))
+    basis = {"statistic": "level_distance", "statistic_value": 2.5, "threshold": 1.0, "window_s": 30.0}
+    shares = {"channels": ["flow_rate", "pressure"], "contributions": [0.9, 0.1]}
+    message = FlowAnomaly(phase=getattr(FlowAnomaly, f"PHASE_{phase}"), **(known | judged | basis | shares | fields))
     message.detected_at = to_stamp(stamp_s)
     return event(message, "anomaly_id", thing, stamp_s)
 

@@ -330,6 +330,19 @@ def test_anomaly_has_the_fields_and_units_of_the_contract(fake: FakeBridge) -> N
     assert anomaly["metrics"] == pytest.approx({"flowRateLpm": 3600})
     assert anomaly["expectedRange"] == pytest.approx({"min": 3000, "max": 3360})
     assert anomaly["actualValue"] == pytest.approx(3600)
+    assert anomaly["basis"] == {
+        "statistic": "level_distance",
+        "value": 2.5,
+        "threshold": 1.0,
+        "windowS": 30.0,
+        "channels": [{"channel": "flow_rate", "share": 0.9}, {"channel": "pressure", "share": 0.1}],
+    }
+
+
+def test_anomaly_of_a_further_flow_meter_is_told_in_the_unit_of_the_web(fake: FakeBridge) -> None:
+    fake.say(make.anomaly("OPENED", channel="QGL", unit="m^3/s", type="flow_rate_deviation"))
+    (anomaly,) = fake.get("/flow/anomalies")
+    assert anomaly["metrics"] == pytest.approx({"QGL": 3600})
 
 
 def test_anomalies_are_filtered_and_a_severity_nobody_has_is_refused(fake: FakeBridge) -> None:

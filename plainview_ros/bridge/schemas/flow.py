@@ -23,9 +23,14 @@ FIELDS: Mapping[str, str] = {
 """Field of ``Metrics`` for each channel."""
 
 
-def web_unit(channel: str) -> Callable[[float | None], float | None]:
+def web_unit(channel: str, unit: str = "") -> Callable[[float | None], float | None]:
     """From the channel's SI unit to the unit the web has: l/min for flow, all others stay."""
-    return lpm if channel == "flow_rate" else lambda value: value
+    return lpm if is_flow(channel, unit) else lambda value: value
+
+
+def is_flow(channel: str, unit: str) -> bool:
+    """Whether a channel is a flow rate; older messages do not tell the unit, and had one such channel."""
+    return channel == "flow_rate" or unit == "m^3/s"
 
 
 class Metrics(Schema):
@@ -83,11 +88,12 @@ class Anomaly(Schema):
     score: float | None = Field(description="robust standard deviations off", examples=[9.1])
     confidence: float | None = Field(examples=[0.97])
     evidence: str = Field(examples=["PT-601 at 1.65e+06 Pa, expected 1.18e+06 Pa to 1.24e+06 Pa."])
+    basis: Basis | None = Field(description="null: an older release did not tell")
 
     @classmethod
     def of(cls, record: Record) -> Anomaly:
         anomaly = record.latest
-        convert = web_unit(anomaly["channel"])
+        convert = web_unit(anomaly["channel"], anomaly.get("unit", ""))
         low, high = convert(anomaly["expected_min"]), convert(anomaly["expected_max"])
         return cls(
             id=anomaly["anomaly_id"],
@@ -102,6 +108,37 @@ class Anomaly(Schema):
             score=anomaly["score"],
             confidence=anomaly["confidence"],
             evidence=anomaly["evidence"],
+            basis=Basis.of(anomaly),
+        )
+
+
+class Contribution(Schema):
+    channel: str = Field(examples=["pressure"])
+    share: float | None = Field(description="of the statistic", examples=[0.81])
+
+
+class Basis(Schema):
+    """What the judgement rests on."""
+
+    statistic: str = Field(description="what was compared with the threshold", examples=["level_distance"])
+    value: float | None = Field(description="the worst since the anomaly opened", examples=[3.4])
+    threshold: float | None = Field(examples=[1.0])
+    window_s: float | None = Field(description="the time the statistic looks at [s]", examples=[60.0])
+    channels: list[Contribution] = Field(description="that deviate, the largest contribution first")
+
+    @classmethod
+    def of(cls, anomaly: Plain) -> Basis | None:
+        if not anomaly.get("statistic"):
+            return None
+        return cls(
+            statistic=anomaly["statistic"],
+            value=anomaly["statistic_value"],
+            threshold=anomaly["threshold"],
+            window_s=anomaly["window_s"],
+            channels=[
+                Contribution(channel=channel, share=share)
+                for channel, share in zip(anomaly["channels"], anomaly["contributions"], strict=False)
+            ],
         )
 
 
