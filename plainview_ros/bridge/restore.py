@@ -64,19 +64,10 @@ FIELDS: Mapping[str, frozenset[str]] = {
     topics.VALVE_ACTUATIONS: frozenset(("error_msg",)),
     topics.PIPELINE_LEAKS: frozenset(("rate_m3s", "evidence", "statistic_m3", "threshold_m3", "window_s")),
     topics.FLOW_ANOMALIES: frozenset(
-        [
-            "tag",
-            "unit",
-            "score",
-            "confidence",
-            "evidence",
-            "channels",
-            "contributions",
-            "statistic",
-            "statistic_value",
-            "threshold",
-            "window_s",
-        ]
+        (
+            *("tag", "unit", "score", "confidence", "evidence", "channels", "contributions"),
+            *("statistic", "statistic_value", "threshold", "window_s"),
+        )
     ),
     topics.DETECTIONS: frozenset(("x", "y", "width", "height", "temperature_c", "evidence")),
     topics.ALERTS: frozenset(("asset_kind",)),
