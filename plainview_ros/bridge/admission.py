@@ -8,7 +8,7 @@ NIL_UUID = "00000000-0000-0000-0000-000000000000"
 
 UNSET = (NIL_UUID, "")
 
-NAMED = frozenset(("phase", "status", "severity", "risk", "guard", "source"))
+NAMED = frozenset(("phase", "status", "severity", "risk", "guard", "source", "baseline"))
 """Fields whose values the interface files name."""
 
 

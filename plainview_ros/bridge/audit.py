@@ -27,6 +27,14 @@ CLIENT_LEFT = 0
 """Status of a request whose client was gone before there was an answer."""
 
 
+DETAILS = "plainview.audit_details"
+
+
+def tell_more(scope: Scope, detail: str) -> None:
+    """What a command is about where its path does not say it: recorded with it."""
+    scope.get(DETAILS, []).append(detail.strip())
+
+
 class Audit:
     """Has every request that commands recorded after its answer, refused ones too (see ``REFUSED_PER_S``).
 
@@ -63,6 +71,8 @@ class Audit:
             await send(message)
 
         action = f"{scope['method']} {scope['path']}"  # a mount may change the scope
+        details: list[str] = []
+        scope[DETAILS] = details
         at_ms = epoch_ms(time())
         try:
             await self._app(scope, look_and_receive, look_and_send)
@@ -74,7 +84,7 @@ class Audit:
                 "id": str(uuid.uuid4()),
                 "at_ms": at_ms,
                 "who": caller(scope),
-                "action": action[:MAX_ACTION],
+                "action": ": ".join([action, *details])[:MAX_ACTION],
                 "status": CLIENT_LEFT if status is None else status,
             }
             row = Row("audit_log", values)

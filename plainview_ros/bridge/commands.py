@@ -20,6 +20,9 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "no_position": (409, "no_position"),
     "unknown_leak": (404, "not_found"),
     "already_repaired": (409, "already_repaired"),
+    "unknown_line": (404, "not_found"),
+    "still_learning": (409, "still_learning"),
+    "inactive": (503, "inactive"),
 }
 """HTTP status and code of what a command can be refused for; any other name is a failure of the command (502)."""
 

@@ -111,6 +111,12 @@ class Gateway(Protocol):
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
         """Mark a leak as repaired; the leak as it is now. Raises ``errors.BridgeError``."""
 
+    async def set_baseline(self, line_id: str, action: str, requested_by: str, note: str) -> Plain:
+        """Have FlowIQ learn, freeze, resume or reset the reference of a flow line; the line as it is now.
+
+        Raises ``errors.BridgeError``.
+        """
+
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         """Subscribe to a topic of compressed images; call what is returned to stop."""
 

@@ -45,14 +45,14 @@ from plainview_ros.msg import (
 )
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.clients import CallClient, GoalClient
-from plainview_ros.ros.conversions import to_plain, to_uuid_msg
+from plainview_ros.ros.conversions import constant, to_plain, to_uuid_msg
 from plainview_ros.ros.drain import Drain
 from plainview_ros.ros.dynamic_topics import DynamicTopics
 from plainview_ros.ros.graph import GraphNode, graph_nodes
 from plainview_ros.ros.image_feed import ImageFeed, ImageTap
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.settings import Setting
-from plainview_ros.srv import ResolveLeak
+from plainview_ros.srv import FlowBaseline, ResolveLeak
 
 T = TypeVar("T")
 
@@ -165,6 +165,7 @@ class BridgeNode(ModuleNode):
         self.subscribe(DiagnosticArray, topics.DIAGNOSTICS, self._hand_over_diagnostics, qos.DIAGNOSTICS)
         self._actuate = GoalClient(self, ActuateValve, topics.ACTUATE_VALVE)
         self._resolve = CallClient(self, ResolveLeak, topics.RESOLVE_LEAK)
+        self._baseline = CallClient(self, FlowBaseline, topics.SET_BASELINE)
         self._images.open()
         self.on_cleanup_do(self._images.close)
         self._dynamic.open()
@@ -235,6 +236,12 @@ class BridgeNode(ModuleNode):
 
         self._resolve.call(request, tell, is_wanted=lambda: not answer.done())
 
+    def _send_baseline(self, request: FlowBaseline.Request, answer: asyncio.Future[Plain]) -> None:
+        def tell(name: str, detail: str, response: Any) -> None:
+            self._settle(answer, to_plain(response.line) if name == "none" else refusal(name, detail))
+
+        self._baseline.call(request, tell, is_wanted=lambda: not answer.done())
+
     # -- ROS side, for work handed to Gateway.on_ros_side: see RosNode -------------------------------------------------
 
     def graph_nodes(self) -> list[GraphNode]:
@@ -295,6 +302,11 @@ class BridgeNode(ModuleNode):
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
         request = ResolveLeak.Request(leak_id=to_uuid_msg(leak_id), resolved_by=resolved_by, note=note)
         return await self._asked("PipelineGuard", lambda answer: self._send_resolve(request, answer))
+
+    async def set_baseline(self, line_id: str, action: str, requested_by: str, note: str) -> Plain:
+        request = FlowBaseline.Request(line_id=line_id, requested_by=requested_by, note=note)
+        request.action = constant(FlowBaseline.Request, "action", action)
+        return await self._asked("FlowIQ", lambda answer: self._send_baseline(request, answer))
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         tap = ImageTap(topic, on_frame)

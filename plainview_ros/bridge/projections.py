@@ -65,7 +65,14 @@ PROJECTIONS = (
         topics.PIPELINE_LEAKS,
     ),
     _of_topics(
-        ("/flow/health", "/flow/metrics", "/flow/anomalies", "/flow/source", "/flow/prediction"),
+        (
+            "/flow/health",
+            "/flow/metrics",
+            "/flow/anomalies",
+            "/flow/source",
+            "/flow/prediction",
+            "/flow/lines/{line_id}/baseline",
+        ),
         topics.FLOW_STATE,
         topics.FLOW_ANOMALIES,
     ),

@@ -106,6 +106,12 @@ class State:
         self._apply_diagnostics(received)
         return Applied(new=True, live=True)
 
+    def note_line(self, line: Plain) -> None:
+        """Take how FlowIQ says a flow line is now, in answer to a command: the next snapshot may be later."""
+        if topics.FLOW_STATE in self._snapshots:
+            self._snapshots[topics.FLOW_STATE].part[line["id"]] = line
+            self._revisions[topics.FLOW_STATE] += 1
+
     def _apply_transition(self, received: Received) -> Applied:
         journal, data = self._journals[received.topic], received.data
         if not journal.add(data):

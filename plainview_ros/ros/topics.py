@@ -28,6 +28,7 @@ ALERTS = "alerts"
 # Commands.
 ACTUATE_VALVE = "valves/actuate"
 RESOLVE_LEAK = "pipeline/resolve_leak"
+SET_BASELINE = "flow/set_baseline"
 VALVE_TRAJECTORY = "valve_controller/joint_trajectory"
 
 # The simulated plant.

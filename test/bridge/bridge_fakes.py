@@ -72,6 +72,7 @@ class FakeGateway:
         self.silence_s = 0.0
         self.refusal: Exception | None = None
         self.leak: Plain = {}
+        self.line: Plain = {}
         self.commands: list[tuple[Any, ...]] = []
         self.watched: dict[str, Callable[[Frame], object]] = {}
 
@@ -101,6 +102,10 @@ class FakeGateway:
     async def resolve_leak(self, leak_id: uuid.UUID, resolved_by: str, note: str) -> Plain:
         self._command("resolve", str(leak_id), resolved_by, note)
         return self.leak
+
+    async def set_baseline(self, line_id: str, action: str, requested_by: str, note: str) -> Plain:
+        self._command("baseline", line_id, action, requested_by, note)
+        return self.line
 
     def watch(self, topic: str, on_frame: Callable[[Frame], object]) -> Callable[[], None]:
         assert topic not in self.watched

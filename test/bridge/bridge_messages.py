@@ -105,6 +105,7 @@ def flow_state(stamp_s: float = NOW_S, *channels: ChannelState, **fields: Any) -
     measured = channels or (channel("flow_rate", 0.055, stamp_s), channel("pressure", 1.2e6, stamp_s))
     line = FlowLineState(id="fl-1", name="Export line", channels=list(measured))
     line.open_anomalies = fields.pop("open_anomalies", [])
+    line.baseline = fields.pop("baseline", FlowLineState.BASELINE_FOLLOWING)
     message = FlowState(**({"source": FlowState.SOURCE_SIMULATED, "lines": [line]} | fields))
     message.header.stamp = to_stamp(stamp_s)
     return message

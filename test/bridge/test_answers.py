@@ -21,6 +21,7 @@ from plainview_ros.bridge.answers import Answers
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.projections import PROJECTIONS
 from plainview_ros.bridge.settings import Settings
+from plainview_ros.msg import FlowLineState
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 
@@ -41,6 +42,7 @@ PATHS = [
     "/flow/anomalies?severity=high",
     "/flow/source",
     "/flow/prediction",
+    "/flow/lines/fl-1/baseline",
     "/rig/cameras",
     "/rig/cameras/cam-101",
     "/rig/cameras/cam-101/stream",
@@ -153,6 +155,12 @@ def resolve_leak(fake: FakeBridge) -> None:
     assert fake.post(f"/pipeline/alerts/{LEAK_ID}/resolve").status_code == 200
 
 
+def set_baseline(fake: FakeBridge) -> None:
+    (line,) = to_plain(make.flow_state(baseline=FlowLineState.BASELINE_FROZEN))["lines"]
+    fake.gateway.line = line
+    assert fake.post("/flow/lines/fl-1/baseline", json={"action": "freeze"}).status_code == 200
+
+
 def start_mission(fake: FakeBridge) -> None:
     assert fake.post(f"/missions/{a_mission(fake)}/start").status_code == 200
 
@@ -186,6 +194,7 @@ CHANGES: dict[str, Callable[[FakeBridge], object]] = {
     "detection": say(make.detection("STARTED", camera_id="cam-101")),
     "alert": say(make.alert("RAISED")),
     "resolved leak": resolve_leak,
+    "frozen baseline": set_baseline,
     "created mission": a_mission,
     "started mission": start_mission,
     "paused mission": pause_mission,

@@ -15,6 +15,7 @@ from plainview_ros.bridge.audit import MAX_ACTION, REFUSED_PER_S, Audit
 from plainview_ros.bridge.errors import BridgeError
 from plainview_ros.bridge.store.models import audit_log
 from plainview_ros.bridge.store.rows import Row
+from plainview_ros.ros.conversions import to_plain
 from web import eventually
 
 
@@ -35,6 +36,16 @@ def test_command_is_told_with_who_and_what_was_answered(fake: FakeBridge) -> Non
     assert told(fake) == [("http testclient", "POST /valves/v-101/actuate", 200)]
     (_, _, requested_by, _) = fake.gateway.commands[0][1:]
     assert requested_by == "http testclient"
+
+
+def test_command_on_a_baseline_is_told_with_what_it_was(fake: FakeBridge) -> None:
+    (fake.gateway.line,) = to_plain(make.flow_state())["lines"]
+    fake.post("/flow/lines/fl-1/baseline", json={"action": "learn", "note": "second pump"})
+    fake.post("/flow/lines/fl-1/baseline", json={"action": "forget"})
+    assert told(fake) == [
+        ("http testclient", "POST /flow/lines/fl-1/baseline: learn second pump", 200),
+        ("http testclient", "POST /flow/lines/fl-1/baseline", 422),
+    ]
 
 
 def test_refused_commands_are_told_too(fake: FakeBridge) -> None:

@@ -18,8 +18,9 @@ from plainview_ros.bridge import app
 from plainview_ros.bridge.commands import refusal
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.errors import BridgeError
+from plainview_ros.bridge.schemas.base import iso
 from plainview_ros.bridge.settings import Settings
-from plainview_ros.msg import FlowAnomaly, FlowState, Leak
+from plainview_ros.msg import FlowAnomaly, FlowLineState, FlowState, Leak
 from plainview_ros.ros import topics
 from plainview_ros.ros.conversions import to_plain
 
@@ -287,6 +288,48 @@ def test_resolved_leak_is_answered_and_shown_at_once(fake: FakeBridge) -> None:
     assert (response.json()["ok"], response.json()["leak"]["status"]) == (True, "repaired")
     assert fake.gateway.commands == [("resolve", str(thing), "http testclient", "")]
     assert fake.get("/pipeline/alerts")["activeLeaks"] == []
+
+
+def test_baseline_is_set_answered_and_shown_at_once(fake: FakeBridge) -> None:
+    fake.say(make.flow_state())
+    before = fake.get("/flow/lines/fl-1/baseline")
+    assert (before["state"], before["since"], before["by"], before["stale"]) == ("following", None, None, False)
+    (line,) = to_plain(make.flow_state(baseline=FlowLineState.BASELINE_FROZEN))["lines"]
+    fake.gateway.line = line | {"baseline_since": NOW_S, "baseline_by": "K. Berg"}
+    body = {"action": "freeze", "requestedBy": "K. Berg", "note": "well test"}
+    answer = fake.post("/flow/lines/fl-1/baseline", json=body)
+    assert fake.gateway.commands == [("baseline", "fl-1", "freeze", "K. Berg", "well test")]
+    shown = fake.get("/flow/lines/fl-1/baseline")
+    assert answer.json() == {"ok": True, "baseline": shown}
+    assert (shown["state"], shown["since"], shown["by"]) == ("frozen", iso(NOW_S), "K. Berg")
+
+
+def test_baseline_of_nobody_is_unknown(fake: FakeBridge) -> None:
+    shown = fake.get("/flow/lines/fl-1/baseline")
+    assert (shown["state"], shown["stale"]) == (None, True)
+    assert fake.request("GET", "/flow/lines/fl-9/baseline").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "action"),
+        ({"action": "thaw"}, "action"),
+        ({"action": "learn", "note": "x" * 501}, "note"),
+        ({"action": "learn", "nota": "x"}, "nota"),
+        (None, "body"),
+    ],
+)
+def test_bad_wish_for_a_baseline_is_refused_by_field(fake: FakeBridge, body: Any, field: str) -> None:
+    response = fake.post("/flow/lines/fl-1/baseline", json=body)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert fake.gateway.commands == []
+
+
+def test_baseline_of_an_unknown_line_is_not_asked_for(fake: FakeBridge) -> None:
+    assert fake.post("/flow/lines/fl-9/baseline", json={"action": "learn"}).status_code == 404
+    assert fake.gateway.commands == []
 
 
 def test_resolve_says_who_and_why(fake: FakeBridge) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 
 from plainview_ros.bridge import archive, flow_archive
 from plainview_ros.bridge.archive import ask, json_response
-from plainview_ros.bridge.context import Bridge, BridgeDep
+from plainview_ros.bridge.audit import tell_more
+from plainview_ros.bridge.context import Bridge, BridgeDep, ClientDep
 from plainview_ros.bridge.errors import BridgeError, not_found
 from plainview_ros.bridge.flow_history import HOUR_S, spreads
 from plainview_ros.bridge.paging import Cursor, End, Name, Paging, PagingDep, Start
@@ -18,6 +19,9 @@ from plainview_ros.bridge.problems import answers
 from plainview_ros.bridge.schemas.base import epoch_ms
 from plainview_ros.bridge.schemas.flow import (
     Anomaly,
+    Baseline,
+    BaselineRequest,
+    BaselineSet,
     CurrentMetrics,
     FlowExport,
     FlowHealth,
@@ -53,7 +57,12 @@ async def known_line(
     return line
 
 
+async def named_line(bridge: BridgeDep, line_id: Annotated[str, Path(examples=["fl-1"])]) -> str:
+    return await known_line(bridge, line_id)
+
+
 LineDep = Annotated[str, Depends(known_line)]
+NamedLineDep = Annotated[str, Depends(named_line)]
 
 
 @router.get("/health", responses=answers(404))
@@ -203,6 +212,34 @@ async def export(
 async def prediction(bridge: BridgeDep, line: LineDep) -> Prediction:
     recent = bridge.state.recent_anomalies(line, bridge.gateway.now_s() - HOUR_S)
     return Prediction(has_prediction=False, reason="no forecast is computed yet", anomaly_count=len(recent))
+
+
+@router.get("/lines/{line_id}/baseline", responses=answers(404))
+async def baseline(bridge: BridgeDep, line: NamedLineDep) -> Baseline:
+    """What the line is compared with, and since whose word."""
+    return Baseline.of(line, *bridge.state.asset(FLOW_STATE, line))
+
+
+@router.post("/lines/{line_id}/baseline", responses=answers(404, 409, 502, 503, 504))
+async def set_baseline(
+    bridge: BridgeDep,
+    line: NamedLineDep,
+    client: ClientDep,
+    request: Request,
+    wish: Annotated[BaselineRequest, Body()],
+) -> BaselineSet:
+    """An operator says what is normal.
+
+    `learn`: what flows now is; an open anomaly is closed with that reason, and the reference is learnt anew from now
+    on. `freeze`: the reference no longer moves until the next action. `resume`: it follows again. `reset`: all that
+    was learnt of the line, and its statistics, is forgotten, and learning starts.
+
+    409 `still_learning`: there is nothing yet that could be frozen; 503: FlowIQ is not there, or not active.
+    """
+    tell_more(request.scope, f"{wish.action} {wish.note}")
+    state = await bridge.gateway.set_baseline(line, wish.action, wish.requested_by or client, wish.note)
+    bridge.state.note_line(state)
+    return BaselineSet(baseline=Baseline.of(line, state, stale=False))
 
 
 def _current(bridge: Bridge, line: str) -> CurrentMetrics:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from plainview_ros.bridge.flow_history import Channel, FlowSample, Spread
 from plainview_ros.bridge.gateway import Plain
 from plainview_ros.bridge.journal import Record
-from plainview_ros.bridge.schemas.base import Instant, Schema, Score, lpm, web_name
+from plainview_ros.bridge.schemas.base import Body, Instant, Schema, Score, lpm, web_name
 
 Severity = Literal["low", "medium", "high"]
 
@@ -187,6 +187,43 @@ class FlowHealth(Schema):
     recent_anomalies: list[Anomaly] = Field(description="the last 5 of the last hour, newest first")
     health_score: Score
     stale: bool = Field(examples=[False])
+
+
+class Baseline(Schema):
+    """What a flow line is compared with."""
+
+    line_id: str = Field(examples=["fl-1"])
+    state: Literal["learning", "following", "frozen"] | None = Field(
+        description="null: FlowIQ was never heard", examples=["following"]
+    )
+    since: Instant | None = Field(description="of the operator's last action; null: none since FlowIQ's start")
+    by: str | None = Field(description="whose it was", examples=["K. Berg"])
+    open_anomalies: int = Field(examples=[0])
+    stale: bool = Field(description="FlowIQ has been silent for too long, or was never heard", examples=[False])
+
+    @classmethod
+    def of(cls, line_id: str, state: Plain | None, stale: bool) -> Baseline:
+        return cls(
+            line_id=line_id,
+            state=state["baseline"] if state else None,
+            since=state["baseline_since"] if state else None,
+            by=state["baseline_by"] or None if state else None,
+            open_anomalies=len(state["open_anomalies"]) if state else 0,
+            stale=stale,
+        )
+
+
+class BaselineRequest(Body):
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["learn", "freeze", "resume", "reset"] = Field(examples=["learn"])
+    requested_by: str = Field(default="", max_length=200, examples=["K. Berg"])
+    note: str = Field(default="", max_length=500, examples=["second pump is on from today"])
+
+
+class BaselineSet(Schema):
+    ok: Literal[True] = True
+    baseline: Baseline
 
 
 class FlowMetrics(Schema):
