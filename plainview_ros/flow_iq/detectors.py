@@ -1,263 +1,332 @@
-"""One channel against the band it is expected in.
+"""One flow line against its normal: when something is wrong, since when, and which channels show it.
 
-The band is median ± k robust standard deviations of the channel's recent normal samples (Hampel identifier), never
-narrower than the instrument's accuracy allows. Samples outside the band are not learnt from, and while an anomaly is
-open the band stands still: what is flagged cannot become normal by lasting.
+             every channel has been      a channel deviates by more          the line has come back
+             seen long enough            than its threshold                  (nearly) to its normal
+    LEARNING ──────────────────▶ WATCHING ─────────────────▶ OPEN ──────────────────────────┐
+        ▲                          ▲  ▲                                                      │
+        │                          │  └──────────────────────────────────────────────────────┤ all the way
+        │ operator: learn, reset   │ stands still                                            │
+        └── from anywhere          └───────────── SETTLING ◀─────────────────────────────────┘ but for a rest
 
-It re-learns on purpose only: an anomaly that has been open for ``accept_after_s`` while the last ``window_s`` of it
-stood still is taken for a change of operation; it is closed with that reason and its level becomes the reference.
+The references (see :mod:`reference`) learn in WATCHING only: what is flagged cannot become normal by lasting. They
+learn anew when an operator says so. In SETTLING the anomaly is over and the small rest it has left behind, such as a
+valve that does not return to quite the same place, is taken as the level.
 """
 
 from __future__ import annotations
 
 import math
-import uuid
-from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from plainview_ros.assets import Instrument, Quantity
-from plainview_ros.flow_iq.statistics import RobustWindow
+from plainview_ros.assets import Quantity
+from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Deviation, Episode, Evidence, Grading
+from plainview_ros.flow_iq.reference import LONGEST_MEMORY, SMOOTHING, Reference
+from plainview_ros.flow_iq.rows import Row
 
-Severity = Literal["low", "medium", "high"]
-Phase = Literal["opened", "updated", "closed"]
+State = Literal["learning", "watching", "open", "settling"]
+STATES: tuple[State, ...] = ("learning", "watching", "open", "settling")
 
-SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
+STATISTIC = "level_deviation"
+"""Smoothed distance of the worst channel from its level [standard deviations of its history]."""
 
-ANOMALY_TYPES: dict[Quantity, str] = {
-    "pressure": "pressure_deviation",
-    "flow_rate": "flow_rate_deviation",
-    "temperature": "temperature_spike",
-    "viscosity": "viscosity_change",
-}
+CLOSE_SHARE = 0.6
+"""A channel is back below this share of its threshold."""
+REST_SHARE = 0.2
+"""An anomaly is over when less of its worst distance is left."""
+SETTLE_ROWS, MAX_SETTLE_ROWS = 30, 300
+"""What is left must have stood still for so many rows; it is waited for no longer than that."""
+START_OVER = 4.0
+"""While learning, a deviation of so many standard deviations means that what was learnt before is not the normal."""
 
-UNITS: dict[Quantity, str] = {"pressure": "Pa", "flow_rate": "m^3/s", "temperature": "degC", "viscosity": "Pa s"}
-
-LOOKS_PER_WINDOW = 60
-"""How often it is looked whether a new level stands still: with the default window every half minute."""
+MOVED = 4.0
+"""An open anomaly is somewhere else when a channel has moved by so many standard deviations ..."""
+MOVED_ROWS = 30
+"""... but that is not told again within so many rows."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """When a deviation is an anomaly and how bad it is."""
 
-    band_sigmas: float = 6.0
-    """Half width of the expected band [robust standard deviations]."""
-    window_s: float = 1800.0
-    """Normal samples this recent are the reference."""
-    learn_s: float = 60.0
-    """No judgement before the reference spans this time ..."""
-    min_samples: int = 60
-    """... and has this many samples."""
-    open_samples: int = 5
-    """Opens when so many of the last ``open_of`` samples lie outside."""
-    open_of: int = 8
-    close_samples: int = 15
-    """Closes when so many of the last ``close_of`` samples lie inside."""
-    close_of: int = 20
-    large_sigmas: float = 12.0
-    """A deviation this large is medium at once ..."""
+    open_sigmas: float = 3.1
+    """Threshold of a channel's smoothed deviation [standard deviations of its history]."""
+    peak_margin: float = 1.3
+    """The threshold is at least so many times the largest deviation that was normal before."""
+    pressure_tolerance: float = 0.01
+    """Least standard deviation of a pressure, as a share of its level."""
+    temperature_tolerance_c: float = 1.0
+    """Least standard deviation of a temperature."""
+    flow_tolerance: float = 0.004
+    """Least standard deviation of any other quantity, as a share of its level."""
+    learn_s: float = 120.0
+    """No judgement before the line has been seen for this time ..."""
+    learn_rows: int = 120
+    """... and in so many rows."""
+    large: float = 2.0
+    """A deviation of so many thresholds is medium at once ..."""
     lasting_s: float = 60.0
     """... one that lasts this long is medium too, and one that is both large and lasting is high."""
-    accept_after_s: float = 1800.0
-    """A steady new level is accepted as normal after this time; 0: never."""
 
-    def __post_init__(self) -> None:
-        for samples, of in (("open_samples", "open_of"), ("close_samples", "close_of")):
-            if getattr(self, samples) > getattr(self, of):
-                raise ValueError(f"{samples} must not be above {of}, found {getattr(self, samples)}")
-        if self.large_sigmas < self.band_sigmas:
-            raise ValueError(f"large_sigmas must not be below band_sigmas, found {self.large_sigmas:g}")
-        if self.learn_s > self.window_s:
-            raise ValueError(f"learn_s must not be above window_s, found {self.learn_s:g}")
+    def tolerance(self, quantity: Quantity) -> float:
+        """Least standard deviation as a share of the level."""
+        if quantity == "temperature":
+            return 0.0
+        return self.pressure_tolerance if quantity == "pressure" else self.flow_tolerance
 
-
-class Band(NamedTuple):
-    """Where a channel is expected: centre ± sigmas · sigma, in its unit."""
-
-    centre: float
-    sigma: float
-    sigmas: float
-
-    @property
-    def low(self) -> float:
-        return self.centre - self.sigmas * self.sigma
-
-    @property
-    def high(self) -> float:
-        return self.centre + self.sigmas * self.sigma
-
-    def score(self, value: float) -> float:
-        """Signed distance from the centre [robust standard deviations]."""
-        return (value - self.centre) / self.sigma
+    def floor(self, channel: Channel) -> float:
+        """Least standard deviation in the channel's unit."""
+        return max(channel.floor, self.temperature_tolerance_c if channel.quantity == "temperature" else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
-    """One transition of one anomaly."""
+class LineDetector:
+    """Judges the rows of one line.
 
-    line_id: str
-    channel: Quantity
-    phase: Phase
-    severity: Severity
-    """The worst since it opened."""
-    stamp_s: float
-    """Of the sample that caused the transition."""
-    detected_at_s: float
-    value: float
-    """Worst value since it opened."""
-    band: Band
-    confidence: float
-    """Share of the samples since it began that lay outside the band, times 1 - 1/score²: by Chebyshev's inequality at
-    most 1/score² of normal samples lie further out than the worst value, whatever their distribution."""
-    evidence: str
-    anomaly_id: uuid.UUID = field(default_factory=uuid.uuid4)
-    event_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    Args:
+        line_id: of the line, for the anomalies.
+        channels: what the values of a row are, in their order.
+        limits: see there.
+    """
 
-    @property
-    def type(self) -> str:
-        return ANOMALY_TYPES[self.channel]
-
-    @property
-    def score(self) -> float:
-        """Robust standard deviations from the expected value to the worst."""
-        return abs(self.band.score(self.value))
-
-
-class ChannelDetector:
-    """Judges the samples of one channel of one line."""
-
-    def __init__(self, line_id: str, instrument: Instrument, limits: Limits) -> None:
+    def __init__(self, line_id: str, channels: Sequence[Channel], limits: Limits) -> None:
         self._line_id = line_id
-        self._channel = instrument.quantity
-        self._tag = instrument.tag
-        self._floor = instrument.sigma
-        self._limits = limits
+        self.channels = tuple(channels)
+        self._references = [Reference(limits.floor(c), limits.tolerance(c.quantity)) for c in self.channels]
+        self.limits = limits
+        self.is_frozen = False
+        """Nothing is learnt, whatever the state."""
         self._newest_s = -math.inf
+        self._spacing_s = 0.0
         self._start_over()
 
-    @property
-    def band(self) -> Band | None:
-        """Where the next sample is expected; ``None`` while still learning."""
-        return self._band
+    def _start_over(self) -> None:
+        self.state: State = "learning"
+        self.has_moved = False
+        """Whether the last row is a change point: an anomaly opened or closed, or moved on to somewhere else."""
+        self.excess = 0.0
+        """Of the last row: largest deviation of a channel [thresholds]."""
+        self._began_s = -math.inf
+        self._rows = 0
+        self._episode: Episode | None = None
+        self._farthest = 0.0
+        self._turned = [0.0] * len(self.channels)
+        self._since_turn = 0
+        self._still = self._settling = 0
+        for reference in self._references:
+            reference.start_over()
 
     @property
     def anomaly(self) -> Anomaly | None:
         """The open anomaly as it is now."""
-        return self._anomaly
+        return self._episode.now if self._episode else None
 
-    def update(self, stamp_s: float, value: float) -> list[Anomaly]:
-        """Judge one sample and, when it is normal, learn from it. Returns the transitions it causes."""
-        transitions: list[Anomaly] = []
-        if stamp_s < self._newest_s:
-            transitions = self._close(stamp_s, "The clock was set back: learning starts afresh.")
-            self._start_over()
+    def band(self, index: int) -> Band | None:
+        """Where a channel's smoothed value is expected; ``None`` while it is not judged."""
+        reference = self._references[index]
+        if self.state == "learning" or not reference.is_known:
+            return None
+        return Band(reference.level, reference.sigma, self._threshold(reference))
+
+    def update(self, row: Row) -> list[Anomaly]:
+        """Judge one row and, when it is normal, learn from it. Returns the transitions it causes."""
+        gone: list[Anomaly] = []
+        if row.stamp_s < self._newest_s:
+            gone = self.learn_anew(row.stamp_s, "The clock was set back: learning starts afresh.")
+        self._keep_time(row.stamp_s)
+        self._rows += 1
+        self.has_moved = False
+        pairs = [(i, value) for i, value in enumerate(row.values) if value == value]  # not missing
+        if self.state == "settling":
+            self._settle(pairs)
+            return gone
+        self._look(pairs)
+        if self.state == "learning":
+            self._learn_first(row.stamp_s, pairs)
+        elif self._episode is not None:
+            gone += self._follow(row.stamp_s, self._episode)
+        elif self.excess >= 1:
+            gone.append(self._open(row.stamp_s))
+        if self.state == "watching" and not self.is_frozen:
+            for i, value in pairs:
+                self._references[i].learn(value)
+        return gone
+
+    def learn_anew(self, stamp_s: float, reason: str) -> list[Anomaly]:
+        """Forget what is normal, and close an open anomaly with a reason."""
+        closed = [self._episode.close(stamp_s, reason)] if self._episode else []
+        self._start_over()
+        self._newest_s = -math.inf
+        return closed
+
+    # -- one row -------------------------------------------------------------------------------------------------------
+
+    def _keep_time(self, stamp_s: float) -> None:
+        if self._newest_s > -math.inf:
+            spacing_s = stamp_s - self._newest_s
+            usual_s = spacing_s if self._rows < SMOOTHING else min(spacing_s, 2 * self._spacing_s)
+            self._spacing_s += (usual_s - self._spacing_s) / min(self._rows + 1, SMOOTHING)
+            if spacing_s > LONGEST_MEMORY * max(1.0, self._spacing_s) and self._episode is None:
+                self._start_over()  # what was normal before so long a silence need not be now
         self._newest_s = stamp_s
-        if self._band is None:
-            self._learn(stamp_s, value)
-            return transitions
-        is_outside = not self._band.low <= value <= self._band.high
-        if self._anomaly is None:
-            self._votes.append(is_outside)
-            if not is_outside:
-                self._learn(stamp_s, value)
-            elif sum(self._votes) >= self._limits.open_samples:
-                transitions += self._open(stamp_s, value, self._band)
-        else:
-            self._votes.append(not is_outside)
-            self._level.add(stamp_s, value)
-            transitions += self._follow(stamp_s, value, is_outside, self._anomaly)
-        return transitions
+        if not self._rows:
+            self._began_s = stamp_s
 
-    def _start_over(self) -> None:
-        self._anomaly: Anomaly | None = None
-        self._band: Band | None = None
-        self._votes: deque[bool] = deque(maxlen=self._limits.open_of)
-        self._judged = self._outside = 0
-        self._accept_at_s = math.inf
-        self._reference = RobustWindow(self._limits.window_s, self._limits.min_samples)
-        self._level = RobustWindow(self._limits.window_s, self._limits.min_samples)
+    def _look(self, pairs: Sequence[tuple[int, float]]) -> None:
+        excess = 0.0
+        for i, value in pairs:
+            reference = self._references[i]
+            size = abs(reference.look(value)) / self._threshold(reference)
+            if size > excess and reference.is_known:
+                excess = size
+        self.excess = excess
 
-    def _learn(self, stamp_s: float, value: float) -> None:
-        self._reference.add(stamp_s, value)
-        if len(self._reference) >= self._limits.min_samples and self._reference.span_s >= self._limits.learn_s:
-            sigma = max(self._reference.sigma(), self._floor)
-            self._band = Band(self._reference.median(), sigma, self._limits.band_sigmas)
+    def _threshold(self, reference: Reference) -> float:
+        return max(self.limits.open_sigmas, self.limits.peak_margin * reference.peak)
 
-    def _open(self, stamp_s: float, value: float, band: Band) -> list[Anomaly]:
-        self._judged, self._outside = len(self._votes), sum(self._votes)
-        self._anomaly = Anomaly(
-            line_id=self._line_id,
-            channel=self._channel,
-            phase="opened",
-            severity=self._severity(abs(band.score(value)), 0.0),
-            stamp_s=stamp_s,
-            detected_at_s=stamp_s,
-            value=value,
-            band=band,
-            confidence=self._confidence(abs(band.score(value))),
-            evidence=f"{self._tag} at {self._text(value)}, expected {self._text(band.low)} to {self._text(band.high)}:"
-            f" {self._outside} of the last {self._judged} samples outside.",
-        )
-        self._votes = deque(maxlen=self._limits.close_of)
-        self._level.clear()
-        self._accept_at_s = stamp_s + (self._limits.accept_after_s or math.inf)
-        return [self._anomaly]
+    def _learn_first(self, stamp_s: float, pairs: Sequence[tuple[int, float]]) -> None:
+        for i, value in pairs:
+            reference = self._references[i]
+            if reference.is_known and abs(reference.deviation) > START_OVER:
+                reference.start_over()
+                reference.look(value)
+            reference.learn(value)
+        if self._rows >= self.limits.learn_rows and stamp_s - self._began_s >= self.limits.learn_s:
+            self.state = "watching"
 
-    def _follow(self, stamp_s: float, value: float, is_outside: bool, was: Anomaly) -> list[Anomaly]:
-        self._judged += 1
-        self._outside += is_outside
-        worst = max(was.value, value, key=lambda x: abs(was.band.score(x)))
-        score = abs(was.band.score(worst))
-        lasted_s = stamp_s - was.detected_at_s
-        # A sample back inside, on the way to closing, makes nothing worse.
-        severity = (
-            max(was.severity, self._severity(score, lasted_s), key=SEVERITIES.index) if is_outside else was.severity
-        )
-        self._anomaly = replace(was, value=worst, severity=severity, confidence=self._confidence(score))
-        if sum(self._votes) >= self._limits.close_samples:
-            return self._close(stamp_s, f"Back in the expected band after {lasted_s:.0f} s.")
-        if self._is_new_level(stamp_s):
-            level = self._level
-            transitions = self._close(
-                stamp_s, f"Steady at {self._text(level.median())} after {lasted_s:.0f} s: accepted as the new normal."
+    # -- one anomaly ---------------------------------------------------------------------------------------------------
+
+    def _open(self, stamp_s: float) -> Anomaly:
+        self.state = "open"
+        self._farthest = 0.0
+        self._turn()
+        self._episode = Episode(self._line_id, stamp_s, self._explain(), self._grading)
+        return self._episode.now
+
+    def _follow(self, stamp_s: float, episode: Episode) -> list[Anomaly]:
+        distance = self._distance()
+        self._farthest = max(self._farthest, distance)
+        if distance > REST_SHARE * self._farthest:
+            self._since_turn += 1
+            if self._since_turn >= MOVED_ROWS and self._moved():
+                self._turn()
+            known = [reference for reference in self._references if reference.is_known]
+            excess = max(reference.distance / self._threshold(reference) for reference in known)
+            return episode.follow(stamp_s, excess, self._explain)
+        self.has_moved = True
+        closed = episode.close(stamp_s, "Back to normal." if distance == 0 else "Over, but for a small rest.")
+        self._episode = None
+        self.state = "watching" if distance == 0 else "settling"
+        self._still = self._settling = 0
+        for reference in self._references:
+            reference.recent = 0.0
+        return [closed]
+
+    def _distance(self) -> float:
+        """Of the line from its normal, over the channels that are not back [standard deviations]."""
+        return math.sqrt(
+            sum(
+                reference.distance**2
+                for reference in self._references
+                if reference.is_known and abs(reference.deviation) > CLOSE_SHARE * self._threshold(reference)
             )
-            self._reference, self._level = level, self._reference
-            self._learn(stamp_s, value)
-            return transitions
-        if severity == was.severity:
-            return []
-        self._anomaly = replace(
-            self._anomaly,
-            phase="updated",
-            stamp_s=stamp_s,
-            event_id=uuid.uuid4(),
-            evidence=f"{self._tag} outside {self._text(was.band.low)} to {self._text(was.band.high)} for"
-            f" {lasted_s:.0f} s, at worst {self._text(worst)}.",
         )
-        return [self._anomaly]
 
-    def _is_new_level(self, stamp_s: float) -> bool:
-        if stamp_s < self._accept_at_s:
-            return False
-        self._accept_at_s = stamp_s + self._limits.window_s / LOOKS_PER_WINDOW
-        return self._level.has_settled(self._floor)
+    def _moved(self) -> bool:
+        return any(
+            abs(reference.recent - turned) > MOVED * reference.sigma
+            for reference, turned in zip(self._references, self._turned, strict=True)
+        )
 
-    def _close(self, stamp_s: float, reason: str) -> list[Anomaly]:
-        was, self._anomaly = self._anomaly, None
-        self._votes = deque(maxlen=self._limits.open_of)
-        if was is None:
-            return []
-        evidence = f"{reason} {self._tag} was at worst {self._text(was.value)}."
-        return [replace(was, phase="closed", stamp_s=stamp_s, event_id=uuid.uuid4(), evidence=evidence)]
+    def _turn(self) -> None:
+        self.has_moved = True
+        self._since_turn = 0
+        self._turned = [reference.recent for reference in self._references]
 
-    def _severity(self, score: float, lasted_s: float) -> Severity:
-        is_large = score >= self._limits.large_sigmas
-        is_lasting = lasted_s >= self._limits.lasting_s
-        return SEVERITIES[is_large + is_lasting]
+    def _settle(self, pairs: Sequence[tuple[int, float]]) -> None:
+        moving = False
+        for i, value in pairs:
+            self._references[i].look(value)
+            moving |= self._references[i].follow(value)
+        self.excess = 0.0
+        self._settling += 1
+        self._still = 0 if moving else self._still + 1
+        if self._still >= SETTLE_ROWS or self._settling >= MAX_SETTLE_ROWS:
+            self.state = "watching"
 
-    def _confidence(self, score: float) -> float:
-        return self._outside / self._judged * (1 - 1 / max(score, 1.0) ** 2)
+    def _explain(self) -> Evidence:
+        sizes = [reference.distance if reference.is_known else 0.0 for reference in self._references]
+        thresholds = list(map(self._threshold, self._references))
+        squares = [(size / threshold) ** 2 for size, threshold in zip(sizes, thresholds, strict=True)]
+        order = sorted(range(len(squares)), key=squares.__getitem__, reverse=True)
+        total = sum(squares)
+        worst = order[0]
+        return Evidence(
+            statistic=STATISTIC,
+            value=sizes[worst],
+            threshold=thresholds[worst],
+            window_s=SMOOTHING * self._spacing_s,
+            deviations=[
+                Deviation(
+                    channel=self.channels[i],
+                    value=self._references[i].level + self._references[i].recent,
+                    band=Band(self._references[i].level, self._references[i].sigma, thresholds[i]),
+                    share=squares[i] / total,
+                )
+                for i in order
+                if i == worst or squares[i] >= NOTABLE * total
+            ],
+        )
 
-    def _text(self, value: float) -> str:
-        return f"{value:.4g} {UNITS[self._channel]}"
+    # -- over restarts -------------------------------------------------------------------------------------------------
+
+    def memory(self) -> dict[str, Any]:
+        """What :meth:`restore` takes, as JSON can hold it."""
+        return {
+            "tags": [channel.tag for channel in self.channels],
+            "references": [reference.state() for reference in self._references],
+            "state": self.state,
+            "newest_s": self._newest_s if self._rows else None,
+            "began_s": self._began_s if self._rows else None,
+            "spacing_s": self._spacing_s,
+            "rows": self._rows,
+            "farthest": self._farthest,
+            "episode": self._episode.memory() if self._episode else None,
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Go on where :meth:`memory` was taken, in mid-anomaly too; nothing of that is told again.
+
+        Raises:
+            ValueError: it is of other channels, or is no memory; the detector is then as it was made.
+        """
+        try:
+            if memory["tags"] != [channel.tag for channel in self.channels]:
+                raise ValueError(f"it is of {memory['tags']}")
+            for reference, state in zip(self._references, memory["references"], strict=True):
+                reference.restore(state)
+            self._newest_s, self._began_s = _time(memory["newest_s"]), _time(memory["began_s"])
+            self._spacing_s, self._farthest = float(memory["spacing_s"]), float(memory["farthest"])
+            self._rows = int(memory["rows"])
+            if memory["episode"] is not None:
+                self._episode = Episode.recalled(memory["episode"], self.channels, self._grading)
+            if memory["state"] not in STATES or (memory["state"] == "open") != (self._episode is not None):
+                raise ValueError(f"its state is {memory['state']!r}")
+            self.state = memory["state"]
+        except (KeyError, TypeError, ValueError) as error:
+            self._newest_s, self._spacing_s = -math.inf, 0.0
+            self._start_over()
+            raise ValueError(f"{self._line_id}: what was learnt before is of no use: {error!r}") from error
+
+    @property
+    def _grading(self) -> Grading:
+        return Grading(self.limits.large, self.limits.lasting_s)
+
+
+def _time(stamp_s: float | None) -> float:
+    """A time in a memory, which has none for ever ago."""
+    return -math.inf if stamp_s is None else float(stamp_s)
+
+
+NOTABLE = 0.02
+"""A channel with a smaller share of the statistic is not among the evidence."""

@@ -1,15 +1,17 @@
-"""The flow lines of a rig: what each channel measures, its statistics, and what is wrong with it."""
+"""The flow lines of a rig: what each channel measures, its statistics, and what is wrong with the line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from plainview_ros.alerts import Alert, AlertBook
 from plainview_ros.alerts import Severity as AlertSeverity
-from plainview_ros.assets import FlowLine, Instrument, Quantity, Rig
-from plainview_ros.flow_iq.detectors import SEVERITIES, Anomaly, Band, ChannelDetector, Limits, Severity
+from plainview_ros.assets import FlowLine, Quantity, Rig
+from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Severity
+from plainview_ros.flow_iq.detectors import Limits, LineDetector
+from plainview_ros.flow_iq.rows import RowAssembler
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
 from plainview_ros.samples import Readings, Sample
 
@@ -17,6 +19,9 @@ ALERT_CODE: Literal["flow_anomaly"] = "flow_anomaly"
 
 ALERT_SEVERITY: dict[Severity, AlertSeverity] = {"medium": "warning", "high": "critical"}
 """A low anomaly is an event to look at, not a reason to disturb the operator."""
+
+SET_BACK_S = 60.0
+"""A sample that is so much older than the newest of its line is of a clock that was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class ChannelReport:
     summary: Summary | None
     """Over the statistics window; ``None`` when nothing arrived in it."""
     band: Band | None
-    """``None`` while learning."""
+    """Of the smoothed value; ``None`` while learning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,23 @@ class LineReport:
         return not measured or any(report.band is None for report in measured)
 
 
-class _Channel:
-    def __init__(self, line: FlowLine, instrument: Instrument, limits: Limits, window_s: float) -> None:
-        self.instrument = instrument
-        self.summary = RollingSummary(window_s)
-        self.detector = ChannelDetector(line.id, instrument, limits)
+class _Line:
+    def __init__(self, line: FlowLine, rig: Rig, limits: Limits, window_s: float, row_s: float) -> None:
+        self.line = line
+        instruments = [(quantity, rig.instrument[tag]) for quantity, tag in line.tags.items()]
+        self.detector = LineDetector(
+            line.id, [Channel(name, item.tag, item.quantity, item.sigma) for name, item in instruments], limits
+        )
+        self.summaries = [RollingSummary(window_s) for _ in instruments]
+        self._rows = RowAssembler(len(instruments), row_s)
+        self._newest_s = 0.0
+
+    def read(self, index: int, sample: Sample) -> list[Anomaly]:
+        self.summaries[index].add(sample.stamp_s, sample.value)
+        rows = [*self._rows.start_over()] if sample.stamp_s < self._newest_s - SET_BACK_S else []
+        self._newest_s = sample.stamp_s if rows else max(self._newest_s, sample.stamp_s)
+        rows += self._rows.add(index, sample.stamp_s, sample.value)
+        return [anomaly for row in rows for anomaly in self.detector.update(row)]
 
 
 class FlowLines:
@@ -61,21 +78,19 @@ class FlowLines:
 
     Args:
         rig: the asset model.
-        limits: of the detectors, the same for all channels.
+        limits: of the detectors, the same for all lines.
         window_s: length of the statistics window [s].
+        row_s: what is measured in this time is judged together [s].
     """
 
-    def __init__(self, rig: Rig, limits: Limits, window_s: float) -> None:
+    def __init__(self, rig: Rig, limits: Limits, window_s: float, row_s: float = 1.0) -> None:
         self._readings = Readings(rig)
         self._alerts = AlertBook("flow-iq")
-        self._lines = [
-            (line, [_Channel(line, rig.instrument[tag], limits, window_s) for tag in line.tags.values()])
-            for line in rig.flow_lines
-        ]
-        self._of_tag: dict[str, list[tuple[FlowLine, list[_Channel], _Channel]]] = {}
-        for line, channels in self._lines:
-            for channel in channels:
-                self._of_tag.setdefault(channel.instrument.tag, []).append((line, channels, channel))
+        self._lines = {line.id: _Line(line, rig, limits, window_s, row_s) for line in rig.flow_lines}
+        self._of_tag: dict[str, list[tuple[_Line, int]]] = {}
+        for line in self._lines.values():
+            for index, channel in enumerate(line.detector.channels):
+                self._of_tag.setdefault(channel.tag, []).append((line, index))
 
     @property
     def tags(self) -> set[str]:
@@ -87,42 +102,53 @@ class FlowLines:
         self._readings.update(sample, now_s, monotonic_s)
         anomalies: list[Anomaly] = []
         alerts: list[Alert] = []
-        for line, channels, channel in self._of_tag.get(sample.tag, ()):
-            channel.summary.add(sample.stamp_s, sample.value)
-            transitions = channel.detector.update(sample.stamp_s, sample.value)
+        for line, index in self._of_tag.get(sample.tag, ()):
+            transitions = line.read(index, sample)
             if transitions:
                 anomalies += transitions
-                alerts += self._judge(line, channels, sample.stamp_s)
+                alerts += self._judge(line, sample.stamp_s)
         return anomalies, alerts
 
     def reports(self, now_s: float, monotonic_s: float) -> list[LineReport]:
         return [
             LineReport(
-                line,
+                line.line,
                 [
                     ChannelReport(
-                        channel=channel.instrument.quantity,
-                        tag=channel.instrument.tag,
-                        newest=self._readings.newest(channel.instrument.tag),
-                        is_stale=self._readings.is_stale(channel.instrument.tag, monotonic_s),
-                        summary=channel.summary.at(now_s),
-                        band=channel.detector.band,
+                        channel=channel.quantity,
+                        tag=channel.tag,
+                        newest=self._readings.newest(channel.tag),
+                        is_stale=self._readings.is_stale(channel.tag, monotonic_s),
+                        summary=line.summaries[index].at(now_s),
+                        band=line.detector.band(index),
                     )
-                    for channel in channels
+                    for index, channel in enumerate(line.detector.channels)
                 ],
-                list(_open_anomalies(channels)),
+                [line.detector.anomaly] if line.detector.anomaly else [],
             )
-            for line, channels in self._lines
+            for line in self._lines.values()
         ]
 
-    def _judge(self, line: FlowLine, channels: Iterable[_Channel], stamp_s: float) -> list[Alert]:
-        """One alert a line, as severe as its worst anomaly."""
-        worst = max(_open_anomalies(channels), key=lambda a: SEVERITIES.index(a.severity), default=None)
-        severity = ALERT_SEVERITY.get(worst.severity) if worst else None
-        if worst is None or severity is None:
-            return self._alerts.clear(line.id, ALERT_CODE, stamp_s)
-        return self._alerts.raise_("line", line.id, ALERT_CODE, severity, f"{line.name}: {worst.evidence}", stamp_s)
+    def memory(self) -> dict[str, Any]:
+        """What :meth:`restore` takes, as JSON can hold it."""
+        return {line_id: line.detector.memory() for line_id, line in self._lines.items()}
 
+    def restore(self, memory: Mapping[str, Any]) -> list[str]:
+        """Go on where :meth:`memory` was taken; returns what was of no use, in words."""
+        complaints: list[str] = []
+        for line_id, line in self._lines.items():
+            if line_id in memory:
+                try:
+                    line.detector.restore(memory[line_id])
+                except ValueError as error:
+                    complaints.append(str(error))
+        return complaints
 
-def _open_anomalies(channels: Iterable[_Channel]) -> Iterable[Anomaly]:
-    return (channel.detector.anomaly for channel in channels if channel.detector.anomaly)
+    def _judge(self, line: _Line, stamp_s: float) -> list[Alert]:
+        """One alert a line, as severe as its anomaly."""
+        anomaly, asset = line.detector.anomaly, line.line
+        severity = ALERT_SEVERITY.get(anomaly.severity) if anomaly else None
+        if anomaly is None or severity is None:
+            return self._alerts.clear(asset.id, ALERT_CODE, stamp_s)
+        message = f"{asset.name}: {anomaly.sentence}"
+        return self._alerts.raise_("line", asset.id, ALERT_CODE, severity, message, stamp_s)

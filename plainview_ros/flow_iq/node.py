@@ -8,7 +8,8 @@ from dataclasses import fields
 from time import monotonic
 from typing import Any
 
-from plainview_ros.flow_iq.detectors import UNITS, Anomaly, Limits
+from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
+from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, LineReport
 from plainview_ros.flow_iq.source import Source, judge_source
 from plainview_ros.msg import Alert as AlertMsg
@@ -28,35 +29,48 @@ class FlowIqNode(ModuleNode):
     SETTINGS = (
         Setting("simulator_nodes", ["simulator"], "Names of the nodes whose values count as simulated"),
         Setting("statistics_window_s", 3600.0, "Minimum, maximum and mean are over this time [s]", 10.0, 604_800.0),
+        Setting("row_s", 1.0, "What is measured in this time is judged together, as its mean [s]", 0.01, 3600.0),
         Setting(
-            "band_sigmas",
-            Limits.band_sigmas,
-            "Half width of the expected band [robust standard deviations]",
+            "open_sigmas",
+            Limits.open_sigmas,
+            "An anomaly opens at this deviation of a channel [standard deviations of its own history]",
             1.0,
             100.0,
         ),
-        Setting("window_s", Limits.window_s, "Normal samples this recent are the reference [s]", 10.0, 604_800.0),
-        Setting("learn_s", Limits.learn_s, "No judgement before the reference spans this time [s]", 1.0, 604_800.0),
-        Setting("min_samples", Limits.min_samples, "No judgement before the reference has so many", 10, 1000),
-        Setting("open_samples", Limits.open_samples, "An anomaly opens when so many lie outside", 1, 1000),
-        Setting("open_of", Limits.open_of, "... of so many last samples", 1, 1000),
-        Setting("close_samples", Limits.close_samples, "An anomaly closes when so many lie inside", 1, 1000),
-        Setting("close_of", Limits.close_of, "... of so many last samples", 1, 1000),
         Setting(
-            "large_sigmas",
-            Limits.large_sigmas,
-            "A deviation this large is medium at once, high when it lasts [robust standard deviations]",
+            "peak_margin", Limits.peak_margin, "... and at so many times the largest one that was normal", 0.0, 100.0
+        ),
+        Setting(
+            "pressure_tolerance",
+            Limits.pressure_tolerance,
+            "Least standard deviation of a pressure, as a share of its level",
+            0.0,
+            1.0,
+        ),
+        Setting(
+            "temperature_tolerance_c",
+            Limits.temperature_tolerance_c,
+            "Least standard deviation of a temperature [degC]",
+            0.0,
+            100.0,
+        ),
+        Setting(
+            "flow_tolerance",
+            Limits.flow_tolerance,
+            "Least standard deviation of a flow rate or viscosity, as a share of its level",
+            0.0,
+            1.0,
+        ),
+        Setting("learn_s", Limits.learn_s, "No judgement before a line has been seen this long [s]", 0.0, 604_800.0),
+        Setting("learn_rows", Limits.learn_rows, "No judgement before it has been seen in so many rows", 61, 100_000),
+        Setting(
+            "large",
+            Limits.large,
+            "A deviation of so many thresholds is medium at once, high when it lasts",
             1.0,
             1000.0,
         ),
         Setting("lasting_s", Limits.lasting_s, "A deviation is medium when it lasts this long [s]", 0.0, 604_800.0),
-        Setting(
-            "accept_after_s",
-            Limits.accept_after_s,
-            "A steady new level is accepted as normal after this time [s]; 0: never",
-            0.0,
-            604_800.0,
-        ),
     )
 
     def __init__(self, **options: Any) -> None:
@@ -64,7 +78,7 @@ class FlowIqNode(ModuleNode):
 
     def build(self) -> None:
         limits = Limits(**{limit.name: self.setting(limit.name) for limit in fields(Limits)})
-        self._lines = FlowLines(self.rig, limits, self.setting("statistics_window_s"))
+        self._lines = FlowLines(self.rig, limits, self.setting("statistics_window_s"), self.setting("row_s"))
         self._instrument_publishers: list[str] = []
         self._source: Source = "none"
         self._publish_states = self.publisher(FlowState, topics.FLOW_STATE, qos.STATE)
@@ -138,21 +152,30 @@ def channel_message(report: ChannelReport) -> ChannelState:
 
 
 def anomaly_message(anomaly: Anomaly) -> FlowAnomaly:
+    worst, evidence = anomaly.worst, anomaly.evidence
     message = FlowAnomaly(
         event_id=to_uuid_msg(anomaly.event_id),
         anomaly_id=to_uuid_msg(anomaly.anomaly_id),
         line_id=anomaly.line_id,
-        channel=anomaly.channel,
+        channel=worst.channel.name,
+        tag=worst.channel.tag,
+        unit=worst.channel.unit,
         type=anomaly.type,
         phase=constant(FlowAnomaly, "phase", anomaly.phase),
         severity=constant(FlowAnomaly, "severity", anomaly.severity),
         detected_at=to_stamp(anomaly.detected_at_s),
-        value=anomaly.value,
-        expected_min=anomaly.band.low,
-        expected_max=anomaly.band.high,
-        score=anomaly.score,
+        value=worst.value,
+        expected_min=worst.band.low,
+        expected_max=worst.band.high,
+        score=worst.score,
         confidence=anomaly.confidence,
-        evidence=anomaly.evidence,
+        channels=[deviation.channel.name for deviation in evidence.deviations],
+        contributions=[deviation.share for deviation in evidence.deviations],
+        statistic=evidence.statistic,
+        statistic_value=evidence.value,
+        threshold=evidence.threshold,
+        window_s=evidence.window_s,
+        evidence=anomaly.sentence,
     )
     message.header.stamp = to_stamp(anomaly.stamp_s)
     return message
