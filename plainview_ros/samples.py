@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from plainview_ros.assets import Quantity, Rig
 
@@ -20,8 +21,33 @@ class Sample:
     """Time of measurement [s since the epoch, ROS time]."""
 
 
+Reason = Literal[
+    "unknown_source",
+    "wrong_quantity",
+    "bad_quality",
+    "not_a_number",
+    "out_of_range",
+    "future_stamp",
+    "old_stamp",
+    "not_newer",
+]
+
+
 class BadSampleError(ValueError):
-    """A reading that was refused; the message names the tag and what was wrong."""
+    """A reading that was refused; the message names the tag and what was wrong, ``reason`` is for programs."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+class Refusal(NamedTuple):
+    """A reading that was refused, as it came."""
+
+    tag: str
+    reason: Reason
+    value: float
+    stamp_s: float
 
 
 class StampGate:
@@ -46,14 +72,16 @@ class StampGate:
             BadSampleError: naming the source, when the stamp is absurd or not newer than the one before.
         """
         if stamp_s > now_s + self._future_s:
-            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is {stamp_s - now_s:.3f} s in the future")
+            raise BadSampleError(
+                "future_stamp", f"{source}: stamp {stamp_s:.3f} is {stamp_s - now_s:.3f} s in the future"
+            )
         if stamp_s < now_s - self._past_s:
-            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
+            raise BadSampleError("old_stamp", f"{source}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
         if now_s < self._newest_now_s - self._future_s:
             self._newest_stamp_s.clear()
         self._newest_now_s = now_s
         if stamp_s <= self._newest_stamp_s.get(source, -math.inf):
-            raise BadSampleError(f"{source}: stamp {stamp_s:.3f} is not newer than the one before")
+            raise BadSampleError("not_newer", f"{source}: stamp {stamp_s:.3f} is not newer than the one before")
         self._newest_stamp_s[source] = stamp_s
 
 
@@ -79,15 +107,18 @@ class SampleGate:
         """
         instrument = self._rig.instrument.get(tag)
         if instrument is None:
-            raise BadSampleError(f"unknown tag {tag!r}: not an instrument of rig {self._rig.name!r}")
+            raise BadSampleError("unknown_source", f"unknown tag {tag!r}: not an instrument of rig {self._rig.name!r}")
         if quantity is not None and quantity != instrument.quantity:
-            raise BadSampleError(f"{tag}: got a {quantity} message, the instrument measures {instrument.quantity}")
+            raise BadSampleError(
+                "wrong_quantity", f"{tag}: got a {quantity} message, the instrument measures {instrument.quantity}"
+            )
         if not math.isfinite(value):
-            raise BadSampleError(f"{tag}: {value} is no reading")
+            raise BadSampleError("not_a_number", f"{tag}: {value} is no reading")
         if not instrument.range.low <= value <= instrument.range.high:
             raise BadSampleError(
+                "out_of_range",
                 f"{tag}: {value:g} is outside the instrument's range"
-                f" {instrument.range.low:g}..{instrument.range.high:g}"
+                f" {instrument.range.low:g}..{instrument.range.high:g}",
             )
         self._stamps.admit(tag, stamp_s, now_s)
         return Sample(tag, instrument.quantity, value, stamp_s)

@@ -13,7 +13,7 @@ from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp, to_stamp
 from plainview_ros.ros.graph import node_id
 from plainview_ros.ros.node import ModuleNode
-from plainview_ros.samples import BadSampleError, Sample, SampleGate
+from plainview_ros.samples import BadSampleError, Refusal, Sample, SampleGate
 
 MESSAGES: dict[Quantity, tuple[Any, str, str]] = {
     "pressure": (FluidPressure, topics.PRESSURE, "fluid_pressure"),
@@ -102,12 +102,20 @@ class InstrumentFeed:
         node: the node, while it is being built.
         tags: the instruments it wants.
         on_sample: called on the node's executor thread with each sample, in the order they arrive.
+        on_refused: called in the same way with each reading of a wanted tag that was refused; it is logged in any case.
     """
 
-    def __init__(self, node: ModuleNode, tags: Collection[str], on_sample: Callable[[Sample], object]) -> None:
+    def __init__(
+        self,
+        node: ModuleNode,
+        tags: Collection[str],
+        on_sample: Callable[[Sample], object],
+        on_refused: Callable[[Refusal], object] | None = None,
+    ) -> None:
         self._node = node
         self._tags = frozenset(tags)
         self._on_sample = on_sample
+        self._on_refused = on_refused
         self._gate = SampleGate(node.rig)
         wanted = [node.rig.instrument[tag] for tag in sorted(self._tags)]
         self._topics = {topics.SCAN}
@@ -150,6 +158,7 @@ class InstrumentFeed:
                 self._take(tag, None, value, stamp_s)
             elif tag in self._tags:
                 self._node.refuse(tag, f"{tag}: the gateway marks the value as not good (quality {quality})")
+                self._pass_on(Refusal(tag, "bad_quality", value, stamp_s))
 
     def _take(self, tag: str, quantity: Quantity | None, value: float, stamp_s: float) -> None:
         if tag not in self._tags and tag in self._node.rig.instrument:
@@ -158,5 +167,11 @@ class InstrumentFeed:
             sample = self._gate.admit(tag, quantity, value, stamp_s, self._node.now_s())
         except BadSampleError as error:
             self._node.refuse(tag, str(error))
+            if tag in self._tags:
+                self._pass_on(Refusal(tag, error.reason, value, stamp_s))
         else:
             self._on_sample(sample)
+
+    def _pass_on(self, refusal: Refusal) -> None:
+        if self._on_refused is not None:
+            self._on_refused(refusal)
