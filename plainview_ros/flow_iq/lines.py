@@ -10,6 +10,14 @@ from plainview_ros.alerts import Alert, AlertBook
 from plainview_ros.alerts import Severity as AlertSeverity
 from plainview_ros.assets import FlowLine, Quantity, Rig
 from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Severity
+from plainview_ros.flow_iq.baseline import (
+    BaselineAction,
+    BaselineState,
+    StillLearningError,
+    UnknownLineError,
+    Word,
+    acknowledgement,
+)
 from plainview_ros.flow_iq.detectors import Limits, LineDetector
 from plainview_ros.flow_iq.rows import RowAssembler
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
@@ -46,6 +54,15 @@ class LineReport:
     channels: list[ChannelReport]
     anomalies: list[Anomaly]
     """Those that are open."""
+    word: Word | None = None
+    """The last that an operator has had about the reference."""
+
+    @property
+    def baseline(self) -> BaselineState:
+        """What the reference does now."""
+        if self.is_learning:
+            return "learning"
+        return "frozen" if self.word is not None and self.word.action == "freeze" else "following"
 
     @property
     def is_learning(self) -> bool:
@@ -62,6 +79,7 @@ class _Line:
             line.id, [Channel(name, item.tag, item.quantity, item.sigma) for name, item in instruments], limits
         )
         self.summaries = [RollingSummary(window_s) for _ in instruments]
+        self.word: Word | None = None
         self._rows = RowAssembler(len(instruments), row_s)
         self._newest_s = 0.0
 
@@ -85,6 +103,7 @@ class FlowLines:
 
     def __init__(self, rig: Rig, limits: Limits, window_s: float, row_s: float = 1.0) -> None:
         self._readings = Readings(rig)
+        self._window_s = window_s
         self._alerts = AlertBook("flow-iq")
         self._lines = {line.id: _Line(line, rig, limits, window_s, row_s) for line in rig.flow_lines}
         self._of_tag: dict[str, list[tuple[_Line, int]]] = {}
@@ -109,6 +128,29 @@ class FlowLines:
                 alerts += self._judge(line, sample.stamp_s)
         return anomalies, alerts
 
+    def set_baseline(
+        self, line_id: str, action: BaselineAction, requested_by: str, note: str, now_s: float
+    ) -> tuple[list[Anomaly], list[Alert]]:
+        """Do what an operator says about a line's reference; returns the transitions that it causes.
+
+        Raises:
+            UnknownLineError: the rig has no such line.
+            StillLearningError: there is no reference yet that could be frozen.
+        """
+        line = self._lines.get(line_id)
+        if line is None:
+            raise UnknownLineError(f"no flow line {line_id!r}, there is {', '.join(self._lines)}")
+        if action == "freeze" and line.detector.state == "learning":
+            raise StillLearningError(f"{line_id} is still learning: there is no reference yet that could be frozen")
+        line.word = Word(action, requested_by, now_s)
+        line.detector.is_frozen = action == "freeze"
+        if action == "reset":
+            line.summaries = [RollingSummary(self._window_s) for _ in line.summaries]
+        if action not in ("learn", "reset"):
+            return [], []
+        closed = line.detector.learn_anew(now_s, acknowledgement(action, requested_by, note))
+        return closed, self._judge(line, now_s) if closed else []
+
     def reports(self, now_s: float, monotonic_s: float) -> list[LineReport]:
         return [
             LineReport(
@@ -125,6 +167,7 @@ class FlowLines:
                     for index, channel in enumerate(line.detector.channels)
                 ],
                 [line.detector.anomaly] if line.detector.anomaly else [],
+                line.word,
             )
             for line in self._lines.values()
         ]

@@ -8,7 +8,9 @@ from dataclasses import fields
 from time import monotonic
 from typing import Any
 
+from plainview_ros.alerts import Alert
 from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
+from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, UnknownLineError
 from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, LineReport
 from plainview_ros.flow_iq.source import Source, judge_source
@@ -21,8 +23,16 @@ from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
 from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
+from plainview_ros.srv import FlowBaseline
 
 STATE_PERIOD_S = 1.0
+
+BASELINE_ACTIONS: dict[int, BaselineAction] = {
+    FlowBaseline.Request.ACTION_LEARN: "learn",
+    FlowBaseline.Request.ACTION_FREEZE: "freeze",
+    FlowBaseline.Request.ACTION_RESUME: "resume",
+    FlowBaseline.Request.ACTION_RESET: "reset",
+}
 
 
 class FlowIqNode(ModuleNode):
@@ -85,6 +95,7 @@ class FlowIqNode(ModuleNode):
         self._publish_anomaly = self.publisher(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
         self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample)
+        self.serve(FlowBaseline, topics.SET_BASELINE, self._set_baseline)
         # On the wall clock, so that values still turn stale when a simulation's clock stands.
         self.every(STATE_PERIOD_S, self._look_around, wall=True)
 
@@ -101,7 +112,35 @@ class FlowIqNode(ModuleNode):
         return [Health("flow lines", "ok", "all measured", values)]
 
     def _on_sample(self, sample: Sample) -> None:
-        anomalies, alerts = self._lines.read(sample, self.now_s(), monotonic())
+        self._tell(*self._lines.read(sample, self.now_s(), monotonic()))
+
+    def _set_baseline(self, request: FlowBaseline.Request, response: FlowBaseline.Response) -> FlowBaseline.Response:
+        codes = FlowBaseline.Response
+        action = BASELINE_ACTIONS.get(request.action)
+        if not self.is_active:
+            response.error_code, response.error_msg = codes.INACTIVE, "flow_iq is not active"
+        elif action is None:
+            response.error_code, response.error_msg = codes.UNKNOWN_ACTION, f"no action {request.action}"
+        else:
+            try:
+                transitions = self._lines.set_baseline(
+                    request.line_id, action, request.requested_by, request.note, self.now_s()
+                )
+            except UnknownLineError as error:
+                response.error_code, response.error_msg = codes.UNKNOWN_LINE, str(error)
+            except StillLearningError as error:
+                response.error_code, response.error_msg = codes.STILL_LEARNING, str(error)
+            else:
+                by, why = request.requested_by or "somebody", f": {request.note}" if request.note else ""
+                self.get_logger().info(f"baseline of {request.line_id}: {action}, by {by}{why}")
+                self._tell(*transitions)
+                self._publish_state()
+        reports = self._lines.reports(self.now_s(), monotonic())
+        lines = (line_message(report) for report in reports if report.line.id == request.line_id)
+        response.line = next(lines, response.line)
+        return response
+
+    def _tell(self, anomalies: list[Anomaly], alerts: list[Alert]) -> None:
         for anomaly in anomalies:
             self._publish_anomaly(anomaly_message(anomaly))
         for alert in alerts:
@@ -131,6 +170,9 @@ def line_message(report: LineReport) -> FlowLineState:
         channels=[channel_message(channel) for channel in report.channels],
         open_anomalies=[anomaly_message(anomaly) for anomaly in report.anomalies],
         learning=report.is_learning,
+        baseline=constant(FlowLineState, "baseline", report.baseline),
+        baseline_since=to_stamp(report.word.at_s if report.word else None),
+        baseline_by=report.word.by if report.word else "",
     )
 
 
