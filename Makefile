@@ -1,6 +1,7 @@
 # make run   sets everything up and runs the simulated rig; the address is printed
 # make test  sets everything up and runs all tests          make lint  style, types and walls
 # make bench measures latency, throughput and memory (30 min) and writes benchmark/RESULTS.md; ARGS=--help says what else
+# make bench-detectors  scores the detectors on the shared records and writes benchmark/detectors/RESULTS.md (10 min)
 # make soak  ten minutes of clients that stall, come and go: nothing lost, nothing twice; ARGS="--kills 5" kills the bridge;
 #            ARGS=history proves that history survives kills, outages and a full disk (15 min; ARGS="history --quick" 5)
 #
@@ -30,7 +31,7 @@ workspace := $(tools) && source install/local_setup.bash
 interfaces := $(wildcard msg/*.msg srv/*.srv action/*.action)
 folders := $(shell find plainview_ros launch config -type d -not -name __pycache__)
 
-.PHONY: run test lint bench soak format setup clean
+.PHONY: run test lint bench bench-detectors soak format setup clean
 
 run: setup
 	$(workspace) && exec plainview up
@@ -44,6 +45,9 @@ lint: setup
 bench: setup
 	$(workspace) && python -m benchmark $(ARGS)
 
+bench-detectors: setup .venv/.bench-installed
+	$(workspace) && python -m benchmark.detectors $(ARGS)
+
 soak: setup
 	$(workspace) && python -m benchmark.soak $(ARGS)
 
@@ -56,6 +60,10 @@ setup: install/.built
 	$(PYTHON) -m venv $(venv_options) .venv
 	source .venv/bin/activate && pip install --quiet --upgrade pip \
 	  && pip install --quiet --constraint constraints.txt $(addprefix -r ,$(requirements))
+	touch $@
+
+.venv/.bench-installed: requirements-bench.txt .venv/.installed
+	source .venv/bin/activate && pip install --quiet --constraint constraints.txt -r requirements-bench.txt
 	touch $@
 
 # With links instead of copies an edited Python file needs no build; a new one does (its folder changes).
