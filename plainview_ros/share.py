@@ -1,9 +1,10 @@
-"""Where the files beside the code are: config/ and launch/, however the package came onto the machine."""
+"""Where files are: those beside the code (config/, launch/), and those that outlive a process."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -21,3 +22,12 @@ def share_file(name: str) -> Path:
         if (place / name).is_file():
             return place / name
     raise FileNotFoundError(f"{name} is in none of {', '.join(map(str, places))}")
+
+
+def state_dir(variables: Mapping[str, str] = os.environ) -> Path:
+    """Folder of what outlives a process: ``PLAINVIEW_STATE_DIR``, or else ``plainview`` in the XDG state directory."""
+    given = variables.get("PLAINVIEW_STATE_DIR", "").strip()
+    if given:
+        return Path(given).expanduser().absolute()
+    xdg = variables.get("XDG_STATE_HOME", "").strip()
+    return (Path(xdg) if xdg else Path.home() / ".local" / "state") / "plainview"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainview_ros.share import state_dir
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -28,20 +30,12 @@ class Environment:
         Raises:
             ValueError: one of them cannot be meant so; its value is not quoted, it may have a password in it.
         """
-        state_dir = _state_dir(variables)
+        folder = state_dir(variables)
         return cls(
-            state_dir,
-            _postgres(variables.get("POSTGRES_URL", "").strip()) or f"sqlite:///{state_dir / 'plainview.db'}",
+            folder,
+            _postgres(variables.get("POSTGRES_URL", "").strip()) or f"sqlite:///{folder / 'plainview.db'}",
             variables.get("REDIS_URL", "").strip() or None,
         )
-
-
-def _state_dir(variables: Mapping[str, str]) -> Path:
-    given = variables.get("PLAINVIEW_STATE_DIR", "").strip()
-    if given:
-        return Path(given).expanduser().absolute()
-    xdg = variables.get("XDG_STATE_HOME", "").strip()
-    return (Path(xdg) if xdg else Path.home() / ".local" / "state") / "plainview"
 
 
 def _postgres(url: str) -> str:
