@@ -152,6 +152,12 @@ class LineDetector:
                 self._references[i].learn(value)
         return gone
 
+    def judge_by(self, limits: Limits) -> None:
+        """Go on with other limits; an anomaly that is open is graded by those it opened with."""
+        self.limits = limits
+        for channel, reference in zip(self.channels, self._references, strict=True):
+            reference.bound(limits.floor(channel), limits.tolerance(channel.quantity))
+
     def learn_anew(self, stamp_s: float, reason: str) -> list[Anomaly]:
         """Forget what is normal, and close an open anomaly with a reason."""
         closed = [self._episode.close(stamp_s, reason)] if self._episode else []

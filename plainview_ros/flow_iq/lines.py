@@ -128,6 +128,11 @@ class FlowLines:
                 alerts += self._judge(line, sample.stamp_s)
         return anomalies, alerts
 
+    def judge_by(self, limits: Limits) -> None:
+        """Go on with other limits, from the next row of each line on."""
+        for line in self._lines.values():
+            line.detector.judge_by(limits)
+
     def set_baseline(
         self, line_id: str, action: BaselineAction, requested_by: str, note: str, now_s: float
     ) -> tuple[list[Anomaly], list[Alert]]:

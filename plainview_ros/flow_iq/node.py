@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from time import monotonic
 from typing import Any
@@ -37,7 +38,7 @@ BASELINE_ACTIONS: dict[int, BaselineAction] = {
 
 class FlowIqNode(ModuleNode):
     SETTINGS = (
-        Setting("simulator_nodes", ["simulator"], "Names of the nodes whose values count as simulated"),
+        Setting("simulator_nodes", ["simulator"], "Names of the nodes whose values count as simulated", live=True),
         Setting("statistics_window_s", 3600.0, "Minimum, maximum and mean are over this time [s]", 10.0, 604_800.0),
         Setting("row_s", 1.0, "What is measured in this time is judged together, as its mean [s]", 0.01, 3600.0),
         Setting(
@@ -46,9 +47,15 @@ class FlowIqNode(ModuleNode):
             "An anomaly opens at this deviation of a channel [standard deviations of its own history]",
             1.0,
             100.0,
+            live=True,
         ),
         Setting(
-            "peak_margin", Limits.peak_margin, "... and at so many times the largest one that was normal", 0.0, 100.0
+            "peak_margin",
+            Limits.peak_margin,
+            "... and at so many times the largest one that was normal",
+            0.0,
+            100.0,
+            live=True,
         ),
         Setting(
             "pressure_tolerance",
@@ -56,6 +63,7 @@ class FlowIqNode(ModuleNode):
             "Least standard deviation of a pressure, as a share of its level",
             0.0,
             1.0,
+            live=True,
         ),
         Setting(
             "temperature_tolerance_c",
@@ -63,6 +71,7 @@ class FlowIqNode(ModuleNode):
             "Least standard deviation of a temperature [degC]",
             0.0,
             100.0,
+            live=True,
         ),
         Setting(
             "flow_tolerance",
@@ -70,25 +79,47 @@ class FlowIqNode(ModuleNode):
             "Least standard deviation of a flow rate or viscosity, as a share of its level",
             0.0,
             1.0,
+            live=True,
         ),
-        Setting("learn_s", Limits.learn_s, "No judgement before a line has been seen this long [s]", 0.0, 604_800.0),
-        Setting("learn_rows", Limits.learn_rows, "No judgement before it has been seen in so many rows", 61, 100_000),
+        Setting(
+            "learn_s",
+            Limits.learn_s,
+            "No judgement before a line has been seen this long [s]",
+            0.0,
+            604_800.0,
+            live=True,
+        ),
+        Setting(
+            "learn_rows",
+            Limits.learn_rows,
+            "No judgement before it has been seen in so many rows",
+            61,
+            100_000,
+            live=True,
+        ),
         Setting(
             "large",
             Limits.large,
             "A deviation of so many thresholds is medium at once, high when it lasts",
             1.0,
             1000.0,
+            live=True,
         ),
-        Setting("lasting_s", Limits.lasting_s, "A deviation is medium when it lasts this long [s]", 0.0, 604_800.0),
+        Setting(
+            "lasting_s",
+            Limits.lasting_s,
+            "A deviation is medium when it lasts this long [s]",
+            0.0,
+            604_800.0,
+            live=True,
+        ),
     )
 
     def __init__(self, **options: Any) -> None:
         super().__init__("flow_iq", **options)
 
     def build(self) -> None:
-        limits = Limits(**{limit.name: self.setting(limit.name) for limit in fields(Limits)})
-        self._lines = FlowLines(self.rig, limits, self.setting("statistics_window_s"), self.setting("row_s"))
+        self._lines = FlowLines(self.rig, self._limits({}), self.setting("statistics_window_s"), self.setting("row_s"))
         self._instrument_publishers: list[str] = []
         self._source: Source = "none"
         self._publish_states = self.publisher(FlowState, topics.FLOW_STATE, qos.STATE)
@@ -98,6 +129,13 @@ class FlowIqNode(ModuleNode):
         self.serve(FlowBaseline, topics.SET_BASELINE, self._set_baseline)
         # On the wall clock, so that values still turn stale when a simulation's clock stands.
         self.every(STATE_PERIOD_S, self._look_around, wall=True)
+
+    def on_settings(self, changed: Mapping[str, Any]) -> None:
+        self._lines.judge_by(self._limits(changed))
+
+    def _limits(self, changed: Mapping[str, Any]) -> Limits:
+        """As the settings say, or rather as they are about to."""
+        return Limits(**{limit.name: changed.get(limit.name, self.setting(limit.name)) for limit in fields(Limits)})
 
     def health(self) -> list[Health]:
         reports = self._lines.reports(self.now_s(), monotonic())

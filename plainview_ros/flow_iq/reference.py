@@ -74,6 +74,10 @@ class Reference:
         self._tolerance = tolerance
         self.start_over()
 
+    def bound(self, floor: float, tolerance: float) -> None:
+        """From now on with another least standard deviation."""
+        self._floor, self._tolerance = floor, tolerance
+
     def start_over(self) -> None:
         """Forget everything."""
         self.rows = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -106,6 +106,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(name, **options)
         self._active = False
         self._undo: list[Callable[[], object]] = []
+        self._set_before: dict[str, Any] = {}
         self._heard_until_s = 0.0
         self._refusals = Refusals()
         self._defects = 0
@@ -118,7 +119,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
                 self.declare_parameter(setting.name, setting.default, setting.descriptor())
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             raise SettingsError(f"{self.get_fully_qualified_name()}: {error}") from error
-        self.add_on_set_parameters_callback(self._refuse_while_configured)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -129,6 +130,13 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
     def health(self) -> list[Health]:
         """What is particular to this node in ``/diagnostics``, asked once a second."""
         return []
+
+    def on_settings(self, changed: Mapping[str, Any]) -> None:
+        """Go on with new values of live settings, by name; the others are as :meth:`setting` says.
+
+        They are within their bounds, and set together or not at all: raise ``ValueError`` before anything is changed
+        when they cannot be used, with each other or with the others.
+        """
 
     def stand_down(self) -> None:
         """Finish or hand back what is under way: called before the node turns inactive, while it can still publish."""
@@ -309,6 +317,7 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
+            self._set_before = {item.name: self.setting(item.name) for item in self.SETTINGS if item.live}
             self.rig = load_rig(self.setting("rig") or share_file("config/rig.yaml"))
             self.build()
         except (RigError, FileNotFoundError, ValueError) as error:
@@ -385,15 +394,37 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
             self._defects += 1
         self.get_logger().error(f"defect in the callback of {subject}:\n{traceback.format_exc()}")
 
-    def _refuse_while_configured(self, parameters: list[Parameter]) -> SetParametersResult:
-        ours = {setting.name for setting in (*self.COMMON_SETTINGS, *self.SETTINGS)}
-        changed = sorted(parameter.name for parameter in parameters if parameter.name in ours)
-        if self._undo and changed:
-            return SetParametersResult(
-                successful=False,
-                reason=f"{', '.join(changed)}: can be changed only after the lifecycle transition cleanup",
-            )
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Called by rclpy with what is to be set at once, after types and bounds were checked."""
+        ours = {setting.name: setting for setting in (*self.COMMON_SETTINGS, *self.SETTINGS)}
+        wanted = {parameter.name: parameter.value for parameter in parameters if parameter.name in ours}
+        changed = {name: value for name, value in wanted.items() if value != self.setting(name)}
+        if not self._undo or not wanted:
+            return SetParametersResult(successful=True)
+        fixed = sorted(name for name in wanted if not ours[name].live)
+        if fixed:
+            reason = f"{', '.join(fixed)}: can be changed only after the lifecycle transition cleanup"
+            return SetParametersResult(successful=False, reason=reason)
+        try:
+            if changed:
+                self.on_settings(changed)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        except Exception:
+            self._report_defect("settings")
+            reason = f"{', '.join(sorted(wanted))}: setting it failed, see the node's log"
+            return SetParametersResult(successful=False, reason=reason)
+        for name, value in changed.items():
+            self.get_logger().info(f"{name}: {value}, was {self.setting(name)}")
         return SetParametersResult(successful=True)
+
+    def _settings_health(self) -> list[Health]:
+        """What of the live settings is no longer as it was at the start; nothing for a node that has none."""
+        if not self._set_before:
+            return []
+        now = {name: self.setting(name) for name in self._set_before}
+        moved = [f"{name} {now[name]}, was {was}" for name, was in self._set_before.items() if now[name] != was]
+        return [Health("settings", "ok", "; ".join(moved) or "as at the start", dict(now))]
 
     def _find_deaf_topics(self) -> None:
         """Somebody publishes on a topic of ours but nothing will ever arrive: say so instead of staying silent."""
@@ -430,6 +461,6 @@ class ModuleNode(LifecycleNode):  # type: ignore[misc]
                 hardware_id=self.rig.name,
                 values=[KeyValue(key=key, value=str(value)) for key, value in health.values.items()],
             )
-            for health in (inputs, *self.health())
+            for health in (inputs, *self._settings_health(), *self.health())
         ]
         return array

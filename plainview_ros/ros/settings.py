@@ -21,6 +21,8 @@ class Setting:
     description: str
     low: float | None = None
     high: float | None = None
+    live: bool = False
+    """Whether it may be changed while the node runs, see ``ModuleNode.on_settings``."""
 
     def descriptor(self) -> ParameterDescriptor:
         descriptor = ParameterDescriptor(description=self.description)

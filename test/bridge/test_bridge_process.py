@@ -16,6 +16,8 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
@@ -232,6 +234,26 @@ def test_resolve_is_answered_by_the_guard_or_says_that_it_is_late(live: LiveBrid
     response = live.client.post(f"/pipeline/alerts/{late}/resolve")
     released.set()
     assert (response.status_code, response.json()["error"]) == (504, "ros_timeout")
+
+
+def test_baseline_is_answered_by_flow_iq_as_it_says(live: LiveBridge, shared_graph: Graph) -> None:
+    def learn() -> httpx.Response:
+        return live.client.post("/flow/lines/fl-1/baseline", json={"action": "learn", "note": "second pump"})
+
+    assert learn().json()["error"] == "ros_unavailable"
+    flow_iq = shared_graph.start("flow_iq")
+    response = eventually(learn, lambda answer: answer.status_code != 503, "service")
+    assert response.status_code == 200
+    baseline = response.json()["baseline"]
+    assert (baseline["lineId"], baseline["state"], baseline["by"]) == ("fl-1", "learning", "http 127.0.0.1")
+    eventually(lambda: live.get("/flow/lines/fl-1/baseline"), lambda shown: shown == baseline, "the same to everybody")
+    response = live.client.post("/flow/lines/fl-1/baseline", json={"action": "freeze"})
+    assert (response.status_code, response.json()["error"]) == (409, "still_learning")
+    change = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert shared_graph.call(ChangeState, "flow_iq/change_state", change).success
+    response = learn()
+    assert (response.status_code, response.json()["error"]) == (503, "inactive")
+    assert flow_iq.stop() == 0
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

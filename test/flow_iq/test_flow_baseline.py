@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.parameter import Parameter
 
 from plainview_ros.msg import FlowAnomaly, FlowLineState, FlowState, ScanFrame
 from plainview_ros.ros import qos, topics
@@ -119,6 +121,30 @@ def test_frozen_reference_stands_still_and_still_judges_until_it_is_resumed(benc
     assert resumed.baseline == FlowLineState.BASELINE_FOLLOWING
     bench.gateway.scan(60, drifted_pa)
     bench.line(lambda line: band(line)[1] > 1.001 * before[1], "a band that follows")
+
+
+def set_limits(bench: Bench, **values: float) -> Any:
+    parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+    request = SetParametersAtomically.Request(parameters=parameters)
+    return bench.graph.call(SetParametersAtomically, "flow_iq/set_parameters_atomically", request).result
+
+
+def test_limits_take_effect_while_the_node_runs(bench: Bench) -> None:
+    low, high = band(bench.learn())
+    assert set_limits(bench, open_sigmas=6.2).successful
+    wide = band(bench.line(lambda line: band(line)[1] > high, "a wider band"))
+    assert wide[1] - wide[0] == pytest.approx(2 * (high - low), rel=0.01)
+    bench.node.wait_for_log("open_sigmas: 6.2, was 3.1")
+    assert set_limits(bench, open_sigmas=3.1, pressure_tolerance=0.001).successful
+    bench.gateway.scan(1)
+    narrow = band(bench.line(lambda line: band(line)[1] < high, "a narrower band"))
+    assert narrow[1] - narrow[0] < 0.5 * (high - low)
+    refused = set_limits(bench, open_sigmas=5.0, row_s=2.0)
+    assert (refused.successful, refused.reason) == (
+        False,
+        "row_s: can be changed only after the lifecycle transition cleanup",
+    )
+    assert not set_limits(bench, open_sigmas=0.5).successful
 
 
 def test_what_cannot_be_is_refused_by_name(bench: Bench) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.action import ActionClient
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
@@ -32,12 +33,17 @@ DEFECT = ActuateValve.Result.DEFECT
 class Clumsy(ModuleNode):
     """Does what its input says, also when that is to fail."""
 
-    SETTINGS = (Setting("limit", 1.0, "A bounded number [1]", low=0.0, high=2.0),)
+    SETTINGS = (
+        Setting("limit", 1.0, "A bounded number [1]", low=0.0, high=2.0),
+        Setting("lower", 1.0, "Below the upper one [1]", low=0.0, high=10.0, live=True),
+        Setting("upper", 2.0, "Above the lower one [1]", low=0.0, high=10.0, live=True),
+    )
 
     def __init__(self, **options: Any) -> None:
         super().__init__("clumsy", **options)
         self.is_ill = False
         self.was_asked_while_ill = threading.Event()
+        self.told: list[dict[str, Any]] = []
 
     def build(self) -> None:
         self._ended = Future()
@@ -51,6 +57,14 @@ class Clumsy(ModuleNode):
             self.was_asked_while_ill.set()
             raise RuntimeError("no health")
         return [Health("self", "ok", "well")]
+
+    def on_settings(self, changed: Mapping[str, Any]) -> None:
+        lower, upper = (changed.get(name, self.setting(name)) for name in ("lower", "upper"))
+        if upper == 7.0:
+            raise RuntimeError("a bug")
+        if lower > upper:
+            raise ValueError(f"lower must not be above upper, found {lower:g} and {upper:g}")
+        self.told.append(dict(changed))
 
     def stand_down(self) -> None:
         self._echo(String(data="standing down"))
@@ -211,3 +225,42 @@ def test_setting_is_bounded_typed_and_fixed_while_configured(bench: Bench, value
     [result] = bench.graph.call(SetParameters, "clumsy/set_parameters", request).results
     assert not result.successful
     assert reason in result.reason.lower()
+
+
+def set_together(bench: Bench, **values: Any) -> Any:
+    parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+    request = SetParametersAtomically.Request(parameters=parameters)
+    return bench.graph.call(SetParametersAtomically, "clumsy/set_parameters_atomically", request).result
+
+
+def test_live_settings_are_used_at_once_and_shown(bench: Bench, node: Clumsy) -> None:
+    status = bench.diagnostics.wait_for(lambda m: m.status[1].name == "clumsy: settings", "settings").status[1]
+    assert status.message == "as at the start"
+    assert set_together(bench, lower=4.0, upper=5.0).successful
+    assert set_together(bench, lower=4.0).successful
+    assert node.told == [{"lower": 4.0, "upper": 5.0}], "what stays as it is, is not told"
+    shown = bench.diagnostics.wait_for(lambda m: m.status[1].message != "as at the start", "changed settings").status[1]
+    assert shown.message == "lower 4.0, was 1.0; upper 5.0, was 2.0"
+    assert {pair.key: pair.value for pair in shown.values} == {"lower": "4.0", "upper": "5.0"}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"lower": 3.0}, "lower must not be above upper, found 3 and 2"),
+        ({"upper": 5.0, "lower": 6.0}, "lower must not be above upper, found 6 and 5"),
+        ({"upper": 5.0, "limit": 1.5}, "limit: can be changed only after the lifecycle transition cleanup"),
+        ({"upper": 5.0, "lower": 11.0}, "out of"),
+        ({"lower": math.nan}, "out of"),
+        ({"upper": 7.0, "lower": 0.5}, "lower, upper: setting it failed, see the node's log"),
+    ],
+)
+def test_what_cannot_be_set_together_is_not_set_at_all(
+    bench: Bench, node: Clumsy, values: dict[str, float], reason: str
+) -> None:
+    result = set_together(bench, **values)
+    assert not result.successful
+    assert reason in result.reason
+    assert [node.setting(name) for name in ("limit", "lower", "upper")] == [1.0, 1.0, 2.0]
+    assert node.told == []
+    bench.is_alive()
