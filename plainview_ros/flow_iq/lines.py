@@ -179,7 +179,10 @@ class FlowLines:
 
     def memory(self) -> dict[str, Any]:
         """What :meth:`restore` takes, as JSON can hold it."""
-        return {line_id: line.detector.memory() for line_id, line in self._lines.items()}
+        return {
+            line_id: line.detector.memory() | {"word": line.word.memory() if line.word else None}
+            for line_id, line in self._lines.items()
+        }
 
     def restore(self, memory: Mapping[str, Any]) -> list[str]:
         """Go on where :meth:`memory` was taken; returns what was of no use, in words."""
@@ -187,7 +190,10 @@ class FlowLines:
         for line_id, line in self._lines.items():
             if line_id in memory:
                 try:
+                    word = Word.recalled(memory[line_id].get("word"))
                     line.detector.restore(memory[line_id])
+                    line.word = word
+                    line.detector.is_frozen = word is not None and word.action == "freeze"
                 except ValueError as error:
                     complaints.append(str(error))
         return complaints

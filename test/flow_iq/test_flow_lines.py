@@ -114,6 +114,33 @@ def test_lines_go_on_after_a_restart_in_mid_anomaly(feed: Feed, rig: Rig) -> Non
     assert feed.lines.reports(feed.now_s, feed.now_s)[0].anomalies == []
 
 
+def test_frozen_reference_is_frozen_after_a_restart_too(feed: Feed, rig: Rig) -> None:
+    feed.lines.set_baseline("fl-1", "freeze", "K. Berg", "", feed.now_s)
+    (before,) = feed.lines.reports(feed.now_s, feed.now_s)
+    memory = json.loads(json.dumps(feed.lines.memory(), allow_nan=False))
+    feed.lines = FlowLines(rig, Limits(), 3600.0)
+    assert feed.lines.restore(memory) == []
+    feed.send(100, pressure_pa=1.01e6)
+    (after,) = feed.lines.reports(feed.now_s, feed.now_s)
+    assert (after.baseline, after.word) == ("frozen", before.word)
+    assert after.channels[1].band == pytest.approx(before.channels[1].band, rel=1e-6)
+    feed.lines.set_baseline("fl-1", "resume", "K. Berg", "", feed.now_s)
+    feed.send(100, pressure_pa=1.01e6)
+    (moved,) = feed.lines.reports(feed.now_s, feed.now_s)
+    assert moved.channels[1].band is not None
+    assert before.channels[1].band is not None
+    assert moved.channels[1].band.centre > before.channels[1].band.centre + 1e3
+
+
+@pytest.mark.parametrize("word", [7, {"action": "thaw", "by": "", "at_s": 1.0}, {"action": "freeze"}])
+def test_word_that_is_none_is_not_used_and_said_so(feed: Feed, rig: Rig, word: object) -> None:
+    memory = feed.lines.memory()
+    memory["fl-1"]["word"] = word
+    lines = FlowLines(rig, Limits(), 3600.0)
+    assert len(lines.restore(memory)) == 1
+    assert lines.reports(0.0, 0.0)[0].word is None
+
+
 def test_memory_of_other_instruments_is_not_used_and_said_so(feed: Feed, rig: Rig) -> None:
     memory = feed.lines.memory()
     memory["fl-1"]["tags"][0] = "FT-999"
