@@ -257,6 +257,8 @@ class Instrument(Part):
     topic: TopicName | None = None
     """For a driver that publishes this instrument alone, whatever its ``frame_id``; default: the topic of the quantity,
     where the tag is the ``frame_id``."""
+    redundant_with: Id | None = None
+    """Tag of an instrument that measures the same at the same place, whatever the valves do."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Instrument:
@@ -284,6 +286,17 @@ class Rig(Part):
     @cached_property
     def instrument(self) -> dict[str, Instrument]:
         return {instrument.tag: instrument for instrument in self.instruments}
+
+    @cached_property
+    def redundant_groups(self) -> list[tuple[str, ...]]:
+        """Tags of the instruments that measure the same, each group in order of the file."""
+        groups: dict[str, set[str]] = {}
+        for item in self.instruments:
+            if item.redundant_with is not None:
+                group = groups.get(item.tag, {item.tag}) | groups.get(item.redundant_with, {item.redundant_with})
+                groups.update(dict.fromkeys(group, group))
+        unique = {id(group): group for group in groups.values()}
+        return [tuple(tag for tag in self.instrument if tag in group) for group in unique.values()]
 
     @cached_property
     def valve(self) -> dict[str, Valve]:
@@ -338,6 +351,8 @@ def _broken_references(rig: Rig) -> Iterable[Mistake]:
             yield ("instruments", i, "topic"), f"expected no topic: {item.quantity} is received by {topics.SCAN} only"
         elif item.topic in topics.SHARED:
             yield ("instruments", i, "topic"), f"expected a topic of its own, {item.topic!r} is shared by all"
+        if item.redundant_with == item.tag:
+            yield ("instruments", i, "redundant_with"), f"expected another instrument than {item.tag!r} itself"
 
     for location, tag, quantity in _tag_uses(rig):
         instrument = rig.instrument.get(tag)
@@ -363,6 +378,9 @@ def _broken_references(rig: Rig) -> Iterable[Mistake]:
 
 
 def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity]]:
+    for i, item in enumerate(rig.instruments):
+        if item.redundant_with is not None:
+            yield ("instruments", i, "redundant_with"), item.redundant_with, item.quantity
     for i, section in enumerate(rig.pipeline.sections):
         ends: list[tuple[str, SectionEnd]] = [("inlet", section.inlet), ("outlet", section.outlet)]
         for name, end in ends:

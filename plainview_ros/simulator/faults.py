@@ -51,6 +51,17 @@ FAULT_KINDS: dict[str, FaultKind] = {
     ),
     "frozen_sensor": FaultKind("instrument", lambda rig: rig.instrument, "not used"),
     "drifting_sensor": FaultKind("instrument", lambda rig: rig.instrument, "drift per second, unit of the quantity"),
+    "spiking_sensor": FaultKind(
+        "instrument", lambda rig: rig.instrument, "height of a spike, unit of the quantity: one reading in ten seconds"
+    ),
+    "out_of_range_sensor": FaultKind(
+        "instrument", lambda rig: rig.instrument, "not used: it reads what a 4-20 mA loop at 21 mA means"
+    ),
+    "not_a_number_sensor": FaultKind("instrument", lambda rig: rig.instrument, "not used"),
+    "silent_sensor": FaultKind("instrument", lambda rig: rig.instrument, "not used"),
+    "clock_step_sensor": FaultKind(
+        "instrument", lambda rig: rig.instrument, "step of its stamps [s], negative: back; -1e6 to 1e6", -1e6, 1e6
+    ),
     "hot_spot": FaultKind(
         "thermal camera",
         lambda rig: (camera.id for camera in rig.cameras if camera.kind == "thermal"),

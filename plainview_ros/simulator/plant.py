@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -229,9 +229,10 @@ class Plant:
             group.heal()
             for _, fault, age_s in self.faults.of_kind("drifting_sensor", now_s):
                 group.shift(fault.target, fault.magnitude * fault.exposure_s(age_s))
-            for _, fault, age_s in self.faults.of_kind("frozen_sensor", now_s):
-                if fault.size(age_s) > 0:
-                    group.freeze(fault.target)
+            for kind, apply in _SENSOR_FAULTS.items():
+                for _, fault, age_s in self.faults.of_kind(kind, now_s):
+                    if fault.size(age_s) > 0:
+                        apply(group, fault)
 
     def _turn_valves(self) -> list[JointReport]:
         reports = []
@@ -270,6 +271,17 @@ class Plant:
         both_sides = instrument.quantity in ("pressure", "flow_rate")
         side = nodes if both_sides and instrument.side == "downstream" else 0
         return first[instrument.quantity] + side + self.pipeline.node_at(instrument.position_m or 0.0)
+
+
+_SENSOR_FAULTS: dict[str, Callable[[TransmitterGroup, Fault], None]] = {
+    "frozen_sensor": lambda group, fault: group.freeze(fault.target),
+    "spiking_sensor": lambda group, fault: group.spike(fault.target, fault.magnitude),
+    "out_of_range_sensor": lambda group, fault: group.fail_high(fault.target),
+    "not_a_number_sensor": lambda group, fault: group.fail_to_number(fault.target),
+    "silent_sensor": lambda group, fault: group.silence(fault.target),
+    "clock_step_sensor": lambda group, fault: group.step_clock(fault.target, fault.magnitude),
+}
+"""Those that are there or not, with no in between."""
 
 
 class Ramp:

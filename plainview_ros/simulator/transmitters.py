@@ -19,6 +19,10 @@ DRIFT_SHARE = 0.5
 """Its standard deviation, as a share of the instrument's accuracy."""
 CONVERTER_STEPS = 65536
 """Over the instrument's range."""
+FAILURE_SHARE = 1 / 16
+"""A transmitter that knows it has failed drives its 4-20 mA loop to 21 mA, so far above its range (NAMUR NE 43)."""
+SPIKE_PERIOD_S = 10.0
+"""One reading in this time is a spike."""
 
 
 class TransmitterGroup:
@@ -52,12 +56,18 @@ class TransmitterGroup:
         self._readings: Array = self._last_truth
         self._offset: Array = np.zeros(len(instruments))
         self._frozen: NDArray[np.bool_] = np.zeros(len(instruments), bool)
+        self._spikes: dict[str, float] = {}
+        self._replaced: dict[str, float] = {}
+        self._stamp_steps: dict[str, float] = {}
+        self._silent: set[str] = set()
         self._index = {item.tag: i for i, item in enumerate(instruments)}
 
     def heal(self) -> None:
         """End all faults."""
         self._offset[:] = 0.0
         self._frozen[:] = False
+        for faults in (self._spikes, self._replaced, self._stamp_steps, self._silent):
+            faults.clear()
 
     def shift(self, tag: str, offset: float) -> None:
         """Add to the readings of an instrument, if it is of this group; unit of the quantity."""
@@ -69,8 +79,30 @@ class TransmitterGroup:
         if tag in self._index:
             self._frozen[self._index[tag]] = True
 
+    def spike(self, tag: str, height: float) -> None:
+        """Add to one reading in ten seconds of an instrument; unit of the quantity."""
+        self._spikes[tag] = height
+
+    def fail_high(self, tag: str) -> None:
+        """Let an instrument, if it is of this group, read what lies above its range."""
+        if tag in self._index:
+            index = self._index[tag]
+            self._replaced[tag] = float(self._high[index] + FAILURE_SHARE * (self._high[index] - self._low[index]))
+
+    def fail_to_number(self, tag: str) -> None:
+        """Let an instrument give no numbers."""
+        self._replaced[tag] = math.nan
+
+    def step_clock(self, tag: str, step_s: float) -> None:
+        """Let the clock of an instrument be wrong."""
+        self._stamp_steps[tag] = step_s
+
+    def silence(self, tag: str) -> None:
+        """Let an instrument give no readings."""
+        self._silent.add(tag)
+
     def sample(self, state: Array, now_s: float, epoch_s: float) -> list[Sample]:
-        """Readings that fell due since the last call.
+        """Readings that fell due since the last call, as the instruments give them: a faulty one not always believable.
 
         Args:
             state: as given to the constructor, now.
@@ -84,8 +116,14 @@ class TransmitterGroup:
             values = self._measure(self._last_truth + share * (truth - self._last_truth))
             stamp_s = epoch_s + due_s
             samples += [
-                Sample(item.tag, item.quantity, value, stamp_s)
+                Sample(
+                    item.tag,
+                    item.quantity,
+                    self._replaced.get(item.tag, value),
+                    stamp_s + self._stamp_steps.get(item.tag, 0.0),
+                )
                 for item, value in zip(self._instruments, values.tolist(), strict=True)
+                if item.tag not in self._silent
             ]
             self._count += 1
             due_s = self._count / self.rate_hz
@@ -98,6 +136,9 @@ class TransmitterGroup:
             self._kept * self._wander + DRIFT_SHARE * math.sqrt(1 - self._kept**2) * self._accuracy * noise[0]
         )
         values = truth + self._wander + self._accuracy * noise[1] + self._offset
+        if self._spikes and self._count % max(1, round(SPIKE_PERIOD_S * self.rate_hz)) == 0:
+            for tag in self._spikes.keys() & self._index.keys():
+                values[self._index[tag]] += self._spikes[tag]
         values = np.clip(
             self._low + np.round((values - self._low) / self._quantum) * self._quantum, self._low, self._high
         )

@@ -53,9 +53,35 @@ def test_default_rig_is_the_one_of_the_contract(rig: Rig) -> None:
     }
 
 
+def test_instruments_that_measure_the_same_are_one_group_however_they_are_chained(rig: Rig) -> None:
+    assert rig.redundant_groups == [("PT-601", "PT-602")]
+    chained = {"PT-101": "PT-401", "PT-501": "PT-401"}
+    instruments = [
+        item.model_copy(update={"redundant_with": chained.get(item.tag, item.redundant_with)})
+        for item in rig.instruments
+    ]
+    groups = Rig(**rig.model_dump() | {"instruments": tuple(instruments)}).redundant_groups
+    assert sorted(groups) == [("PT-101", "PT-401", "PT-501"), ("PT-601", "PT-602")]
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "message"),
     [
+        (
+            "redundant_with: PT-601",
+            "redundant_with: PT-999",
+            "instruments[9].redundant_with: no instrument has the tag 'PT-999'",
+        ),
+        (
+            "redundant_with: PT-601",
+            "redundant_with: FT-601",
+            "instruments[9].redundant_with: expected a pressure instrument, 'FT-601' measures flow_rate",
+        ),
+        (
+            "redundant_with: PT-601",
+            "redundant_with: PT-602",
+            "instruments[9].redundant_with: expected another instrument than 'PT-602' itself",
+        ),
         ("length_m: 2000", "length_m: -1", "pipeline.sections[0].length_m: Input should be greater than 0, found -1"),
         ("length_m: 2000", "length_m: .nan", "pipeline.sections[0].length_m: Input should be a finite number"),
         ("length_m: 2000", "length_m: far", "pipeline.sections[0].length_m: Input should be a valid number"),
@@ -121,7 +147,7 @@ def test_broken_reference_is_named_with_its_line_and_path(
         ({"PT-101": "pressure"}, "instruments[0].topic: expected a topic of its own, 'pressure' is shared by all"),
         ({"PT-101": "/drivers//pt101"}, "instruments[0].topic: expected a topic name: words of letters"),
         ({"PT-101": "drivers/101"}, "none beginning with a digit, with / between, found 'drivers/101'"),
-        ({"AT-101": "viscosity"}, "instruments[19].topic: expected no topic: viscosity is received by scan only"),
+        ({"AT-101": "viscosity"}, "instruments[20].topic: expected no topic: viscosity is received by scan only"),
     ],
 )
 def test_topic_no_instrument_can_have_is_named(complaint: Complaint, topics: dict[str, str], message: str) -> None:

@@ -134,6 +134,44 @@ def test_drifting_sensor_wanders_off_at_its_rate(rig: Rig) -> None:
     assert drift[-1] == pytest.approx(500 * 100, rel=0.02)
 
 
+def test_spiking_sensor_jumps_for_one_reading_in_ten_seconds(rig: Rig) -> None:
+    plant, healthy = Plant(rig, 1), Plant(rig, 1)
+    plant.inject(Fault("spiking_sensor", "PT-401", 2e5, onset_s=5))
+    heights = values(run(plant, 55), "PT-401") - values(run(healthy, 55), "PT-401")
+    assert heights[heights != 0] == pytest.approx([2e5] * 5, rel=0.01)
+    assert np.diff(np.flatnonzero(heights)).tolist() == [100] * 4
+
+
+def test_a_sensor_that_fails_gives_what_no_gate_lets_through_and_recovers(rig: Rig) -> None:
+    plant = Plant(rig, 1)
+    plant.inject(Fault("out_of_range_sensor", "PT-401", duration_s=5))
+    plant.inject(Fault("not_a_number_sensor", "TT-101", duration_s=5))
+    samples = run(plant, 4.5)
+    assert set(values(samples, "PT-401")) == {6.0e6 + 6.1e6 / 16}
+    assert np.isnan(values(samples, "TT-101")).all()
+    run(plant, 1)
+    recovered = run(plant, 5)
+    assert values(recovered, "PT-401").max() < 6.0e6
+    assert np.isfinite(values(recovered, "TT-101")).all()
+
+
+def test_silent_sensor_says_nothing_and_the_others_go_on(rig: Rig) -> None:
+    plant, healthy = Plant(rig, 1), Plant(rig, 1)
+    plant.inject(Fault("silent_sensor", "PT-401", duration_s=5))
+    assert run(plant, 4.5) == [sample for sample in run(healthy, 4.5) if sample.tag != "PT-401"]
+    run(plant, 1)
+    assert values(run(plant, 1), "PT-401").size == pytest.approx(10, abs=1)
+
+
+def test_clock_step_moves_the_stamps_of_one_sensor(rig: Rig) -> None:
+    plant = Plant(rig, 1)
+    plant.inject(Fault("clock_step_sensor", "PT-401", -30.0, onset_s=2))
+    stamps = [sample.stamp_s for sample in run(plant, 4) if sample.tag == "PT-401"]
+    steps = np.diff(stamps)
+    assert steps.min() == pytest.approx(-29.9)
+    assert np.sort(steps)[1:] == pytest.approx(0.1)
+
+
 def stroke(plant: Plant, valve_id: str, opening: float) -> list[JointReading]:
     """The readings while a valve is driven to an opening."""
     plant.command(valve_id, opening)
@@ -193,6 +231,8 @@ def test_camera_faults_are_told_per_camera(rig: Rig) -> None:
         (Fault("leak", "A-North", 0.1, onset_s=-1), "bad_value", "onset_s"),
         (Fault("leak", "A-North", 0.1, ramp_s=float("inf")), "bad_value", "ramp_s"),
         (Fault("smoke", "cam-101", 0.5, position_m=3), "bad_value", "only a leak"),
+        (Fault("clock_step_sensor", "PT-101", 1e9), "bad_value", "step of its stamps"),
+        (Fault("silent_sensor", "PT-999"), "unknown_target", "expected a.* instrument as target, one of PT-101"),
         (Fault("sticking_valve", "v-101", 0.5), "bad_value", "multiple of the healthy friction"),
     ],
 )
