@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 Severity = Literal["info", "warning", "critical"]
 AssetKind = Literal["valve", "section", "line", "camera", "instrument"]
@@ -54,3 +55,26 @@ class AlertBook:
         if standing is None:
             return []
         return [replace(standing, phase="cleared", stamp_s=stamp_s, event_id=uuid.uuid4())]
+
+    def memory(self) -> list[dict[str, Any]]:
+        """What :meth:`restore` takes, as JSON can hold it."""
+        return [
+            asdict(alert) | {"alert_id": str(alert.alert_id), "event_id": str(alert.event_id)}
+            for alert in self._standing.values()
+        ]
+
+    def restore(self, memory: Iterable[Mapping[str, Any]]) -> None:
+        """Let the alerts stand that did when :meth:`memory` was taken; they are not raised again.
+
+        Raises:
+            ValueError: it is no memory of this module's alerts; those before it stand.
+        """
+        for kept in memory:
+            try:
+                ids = {name: uuid.UUID(kept[name]) for name in ("alert_id", "event_id")}
+                alert = Alert(**{**kept, **ids})
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ValueError(f"alerts: what stood before is of no use: {error!r}") from error
+            if alert.module != self._module:
+                raise ValueError(f"alerts: they are of {alert.module}")
+            self._standing[alert.asset_id, alert.code] = alert

@@ -66,9 +66,9 @@ class LineReport:
 
     @property
     def is_learning(self) -> bool:
-        """Whether a measured channel cannot be judged yet; a line of which nothing is measured is learning."""
-        measured = [report for report in self.channels if report.newest is not None]
-        return not measured or any(report.band is None for report in measured)
+        """Whether a measured channel cannot be judged yet; a line of which nothing was ever measured is learning."""
+        bands = [report.band for report in self.channels if report.newest is not None or report.band is not None]
+        return not bands or None in bands
 
 
 class _Line:
@@ -179,23 +179,30 @@ class FlowLines:
 
     def memory(self) -> dict[str, Any]:
         """What :meth:`restore` takes, as JSON can hold it."""
-        return {
+        lines = {
             line_id: line.detector.memory() | {"word": line.word.memory() if line.word else None}
             for line_id, line in self._lines.items()
         }
+        return {"lines": lines, "alerts": self._alerts.memory()}
 
     def restore(self, memory: Mapping[str, Any]) -> list[str]:
         """Go on where :meth:`memory` was taken; returns what was of no use, in words."""
         complaints: list[str] = []
+        lines, alerts = memory.get("lines", {}), memory.get("alerts", [])
         for line_id, line in self._lines.items():
-            if line_id in memory:
+            if line_id in lines:
                 try:
-                    word = Word.recalled(memory[line_id].get("word"))
-                    line.detector.restore(memory[line_id])
+                    word = Word.recalled(lines[line_id].get("word"))
+                    line.detector.restore(lines[line_id])
                     line.word = word
                     line.detector.is_frozen = word is not None and word.action == "freeze"
                 except ValueError as error:
                     complaints.append(str(error))
+        open_lines = {line_id for line_id, line in self._lines.items() if line.detector.anomaly}
+        try:
+            self._alerts.restore(alert for alert in alerts if alert.get("asset_id") in open_lines)
+        except ValueError as error:
+            complaints.append(str(error))
         return complaints
 
     def _judge(self, line: _Line, stamp_s: float) -> list[Alert]:

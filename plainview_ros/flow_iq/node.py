@@ -14,6 +14,7 @@ from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
 from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, UnknownLineError
 from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, LineReport
+from plainview_ros.flow_iq.memory import Memory, MemoryInUseError, fingerprint
 from plainview_ros.flow_iq.source import Source, judge_source
 from plainview_ros.msg import Alert as AlertMsg
 from plainview_ros.msg import ChannelState, FlowAnomaly, FlowLineState, FlowState
@@ -24,9 +25,12 @@ from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
 from plainview_ros.ros.settings import Setting
 from plainview_ros.samples import Sample
+from plainview_ros.share import state_dir
 from plainview_ros.srv import FlowBaseline
 
 STATE_PERIOD_S = 1.0
+KEEP_PERIOD_S = 60.0
+"""What is learnt in this time is lost with a kill; that an anomaly opened or closed is kept at once."""
 
 BASELINE_ACTIONS: dict[int, BaselineAction] = {
     FlowBaseline.Request.ACTION_LEARN: "learn",
@@ -127,8 +131,44 @@ class FlowIqNode(ModuleNode):
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
         self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample)
         self.serve(FlowBaseline, topics.SET_BASELINE, self._set_baseline)
+        self._remember()
         # On the wall clock, so that values still turn stale when a simulation's clock stands.
         self.every(STATE_PERIOD_S, self._look_around, wall=True)
+        self.every(KEEP_PERIOD_S, self._keep, wall=True)
+
+    def stand_down(self) -> None:
+        self._keep()
+
+    def _remember(self) -> None:
+        """Go on with what was learnt before the node was started."""
+        self._forgets = ""
+        self._memory: Memory | None = None
+        try:
+            self._memory = Memory(
+                state_dir() / "flow_iq",
+                self.get_fully_qualified_name(),
+                fingerprint(self.rig.name),
+                self.get_logger().warning,
+            )
+            kept = self._memory.load()
+        except (MemoryInUseError, OSError) as error:
+            self._forgets = f"what is learnt is not kept: {error}"
+            self.get_logger().warning(self._forgets)
+            return
+        self.on_cleanup_do(self._memory.close)
+        if kept is not None:
+            for complaint in self._lines.restore(kept.state):
+                self.get_logger().warning(complaint)
+            self.get_logger().info("goes on with what it had learnt")
+
+    def _keep(self) -> None:
+        if self._memory is None:
+            return
+        try:
+            self._memory.save(self._lines.memory(), self.now_s())
+            self._forgets = ""
+        except (OSError, ValueError, TypeError) as error:
+            self._forgets = f"what is learnt is not kept: {error}"
 
     def on_settings(self, changed: Mapping[str, Any]) -> None:
         self._lines.judge_by(self._limits(changed))
@@ -145,9 +185,10 @@ class FlowIqNode(ModuleNode):
             "learning": ", ".join(report.line.id for report in reports if report.is_learning),
             "open anomalies": sum(len(report.anomalies) for report in reports),
         }
+        memory = [Health("memory", "warn", self._forgets, {})] if self._forgets else []
         if stale:
-            return [Health("flow lines", "warn", f"no fresh value of {', '.join(stale)}", values)]
-        return [Health("flow lines", "ok", "all measured", values)]
+            return [Health("flow lines", "warn", f"no fresh value of {', '.join(stale)}", values), *memory]
+        return [Health("flow lines", "ok", "all measured", values), *memory]
 
     def _on_sample(self, sample: Sample) -> None:
         self._tell(*self._lines.read(sample, self.now_s(), monotonic()))
@@ -185,6 +226,7 @@ class FlowIqNode(ModuleNode):
             self._publish_alert(alert_message(alert))
         if anomalies:
             self._publish_state()
+            self._keep()
 
     def _look_around(self) -> None:
         self._instrument_publishers = self._feed.publishers()

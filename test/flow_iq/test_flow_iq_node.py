@@ -188,3 +188,26 @@ def test_driver_with_a_topic_and_frame_of_its_own_is_adapted_in_the_rig_file(
     wanted = [NORMAL_PA, NORMAL_C]
     states.wait_for(lambda state: [channel.value for channel in state.lines[0].channels[1:3]] == wanted, "both values")
     assert "refused" not in node.log()
+
+
+def test_node_that_is_killed_in_mid_anomaly_goes_on_with_it(graph: Graph, states: Inbox) -> None:
+    anomalies = graph.collect(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
+    gateway = Gateway(graph)
+    node = graph.start("flow_iq", QUICK)
+    states.wait_for(lambda state: state.publishers, "the gateway among the publishers")
+    gateway.scan(100)
+    gateway.scan(70, pressure_pa=NORMAL_PA - 1e5)
+    opened = anomalies.wait_for_count(3)[0]
+    node.kill()
+
+    again = graph.start("flow_iq", QUICK)
+    again.wait_for_log("goes on with what it had learnt")
+    state = states.wait_for_next(lambda state: state.publishers and state.lines[0].open_anomalies, "the open anomaly")
+    (still,) = state.lines[0].open_anomalies
+    assert from_uuid_msg(still.anomaly_id) == from_uuid_msg(opened.anomaly_id)
+    assert not state.lines[0].learning
+    gateway.scan(60, pressure_pa=NORMAL_PA - 1e5)
+    gateway.scan(80)
+    closed = anomalies.wait_for(lambda message: message.phase == FlowAnomaly.PHASE_CLOSED, "the end")
+    assert from_uuid_msg(closed.anomaly_id) == from_uuid_msg(opened.anomaly_id)
+    assert len({from_uuid_msg(m.anomaly_id) for m in anomalies.wait_for_count(4)}) == 1, "it was learnt by nobody"

@@ -107,10 +107,12 @@ def test_lines_go_on_after_a_restart_in_mid_anomaly(feed: Feed, rig: Rig) -> Non
     memory = json.loads(json.dumps(feed.lines.memory(), allow_nan=False))
     feed.lines = FlowLines(rig, Limits(), 3600.0)
     assert feed.lines.restore(memory) == []
-    feed.send(100, pressure_pa=1.2e6)
+    assert feed.send(100, pressure_pa=1.2e6) == []
     (after,) = feed.lines.reports(feed.now_s, feed.now_s)[0].anomalies
     assert (after.anomaly_id, after.detected_at_s) == (before.anomaly_id, before.detected_at_s)
-    feed.send(60)
+    assert [(alert.phase, str(alert.alert_id)) for alert in feed.send(60)] == [
+        ("cleared", memory["alerts"][0]["alert_id"])
+    ]
     assert feed.lines.reports(feed.now_s, feed.now_s)[0].anomalies == []
 
 
@@ -135,7 +137,7 @@ def test_frozen_reference_is_frozen_after_a_restart_too(feed: Feed, rig: Rig) ->
 @pytest.mark.parametrize("word", [7, {"action": "thaw", "by": "", "at_s": 1.0}, {"action": "freeze"}])
 def test_word_that_is_none_is_not_used_and_said_so(feed: Feed, rig: Rig, word: object) -> None:
     memory = feed.lines.memory()
-    memory["fl-1"]["word"] = word
+    memory["lines"]["fl-1"]["word"] = word
     lines = FlowLines(rig, Limits(), 3600.0)
     assert len(lines.restore(memory)) == 1
     assert lines.reports(0.0, 0.0)[0].word is None
@@ -143,7 +145,7 @@ def test_word_that_is_none_is_not_used_and_said_so(feed: Feed, rig: Rig, word: o
 
 def test_memory_of_other_instruments_is_not_used_and_said_so(feed: Feed, rig: Rig) -> None:
     memory = feed.lines.memory()
-    memory["fl-1"]["tags"][0] = "FT-999"
+    memory["lines"]["fl-1"]["tags"][0] = "FT-999"
     (complaint,) = FlowLines(rig, Limits(), 3600.0).restore(memory)
     assert complaint.startswith("fl-1: what was learnt before is of no use")
     assert "FT-999" in complaint
