@@ -43,7 +43,11 @@ class Flow:
         return self._detector.has_moved
 
     def update(self, t_s: float, values: Mapping[str, float]) -> float:
-        """At least 1 while an anomaly is open."""
+        """At least 1 while an anomaly is open; where it opens more, the worse it is."""
         detector = self._detector
-        detector.update(Row(t_s, tuple([values.get(channel, math.nan) for channel in self._channels])))
-        return max(1.0, detector.excess) if detector.anomaly else min(detector.excess, 0.999)
+        row = Row(t_s, tuple([values.get(channel, math.nan) for channel in self._channels]))
+        transitions = detector.update(row)
+        if detector.anomaly is None:
+            return min(detector.excess, 0.999)
+        opened = any(transition.phase == "opened" for transition in transitions)
+        return 1.0 + (detector.anomaly.evidence.excess if opened else 0.0)

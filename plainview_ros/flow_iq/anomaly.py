@@ -140,7 +140,7 @@ class Episode:
     """One event of a line, from when it is found until it is over: one anomaly, whatever channels it moves on to."""
 
     def __init__(self, line_id: str, stamp_s: float, evidence: Evidence, grading: Grading) -> None:
-        self._grading = grading
+        self.grading = grading
         self._rows = self._outside = 1
         self.now = Anomaly(
             line_id=line_id,
@@ -170,7 +170,7 @@ class Episode:
         worst = explain() if excess > was.evidence.excess else was.evidence
         lasted_s = stamp_s - was.detected_at_s
         # A row below the threshold, on the way to closing, makes nothing worse.
-        severity = self._grading.severity(worst.excess, lasted_s) if is_outside else was.severity
+        severity = self.grading.severity(worst.excess, lasted_s) if is_outside else was.severity
         severity = max(severity, was.severity, key=SEVERITIES.index)
         self.now = replace(
             was, severity=severity, evidence=worst, confidence=_confidence(worst, self._outside / self._rows)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from plainview_ros.assets import Quantity
 from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Deviation, Episode, Evidence, Grading
+from plainview_ros.flow_iq.records import LOOK_S, SPAN, Record, Records
 from plainview_ros.flow_iq.reference import LONGEST_MEMORY, SMOOTHING, Reference
 from plainview_ros.flow_iq.rows import Row
 
@@ -30,6 +31,11 @@ STATES: tuple[State, ...] = ("learning", "watching", "open", "settling")
 
 STATISTIC = "level_deviation"
 """Smoothed distance of the worst channel from its level [standard deviations of its history]."""
+
+RECORD = "record"
+"""How far a channel is beyond everything it has done before [of what is worth telling]."""
+QUIET = Grading(large=math.inf, lasting_s=math.inf)
+"""A record by itself is something to look at and no more."""
 
 CLOSE_SHARE = 0.6
 """A channel is back below this share of its threshold."""
@@ -98,7 +104,14 @@ class LineDetector:
         """Nothing is learnt, whatever the state."""
         self._newest_s = -math.inf
         self._spacing_s = 0.0
+        self._forget_records()
         self._start_over()
+
+    def _forget_records(self) -> None:
+        self._records = [Records() for _ in self.channels]
+        self.record: tuple[int, Record] | None = None
+        """Channel and size of the last row's record, where that is worth telling."""
+        self._held_until_s = -math.inf
 
     def _start_over(self) -> None:
         self.state: State = "learning"
@@ -137,6 +150,7 @@ class LineDetector:
         self._rows += 1
         self.has_moved = False
         pairs = [(i, value) for i, value in enumerate(row.values) if value == value]  # not missing
+        self._look_for_records(row.stamp_s, pairs)
         if self.state == "settling":
             self._settle(pairs)
             return gone
@@ -146,7 +160,9 @@ class LineDetector:
         elif self._episode is not None:
             gone += self._follow(row.stamp_s, self._episode)
         elif self.excess >= 1:
-            gone.append(self._open(row.stamp_s))
+            gone.append(self._open(row.stamp_s, self._explain(), self._grading))
+        elif self.record is not None:
+            gone.append(self._open(row.stamp_s, self._explain_record(*self.record), QUIET))
         if self.state == "watching" and not self.is_frozen:
             for i, value in pairs:
                 self._references[i].learn(value)
@@ -162,6 +178,7 @@ class LineDetector:
         """Forget what is normal, and close an open anomaly with a reason."""
         closed = [self._episode.close(stamp_s, reason)] if self._episode else []
         self._start_over()
+        self._forget_records()
         self._newest_s = -math.inf
         return closed
 
@@ -187,6 +204,14 @@ class LineDetector:
                 excess = size
         self.excess = excess
 
+    def _look_for_records(self, stamp_s: float, pairs: Sequence[tuple[int, float]]) -> None:
+        self.record = None
+        for i, value in pairs:
+            record = self._records[i].add(stamp_s, value, self.limits.open_sigmas * self._references[i].floor)
+            if record is not None and (self.record is None or record.excess > self.record[1].excess):
+                self.record = (i, record)
+                self._held_until_s = stamp_s + LOOK_S
+
     def _threshold(self, reference: Reference) -> float:
         return max(self.limits.open_sigmas, self.limits.peak_margin * reference.peak)
 
@@ -202,14 +227,18 @@ class LineDetector:
 
     # -- one anomaly ---------------------------------------------------------------------------------------------------
 
-    def _open(self, stamp_s: float) -> Anomaly:
+    def _open(self, stamp_s: float, evidence: Evidence, grading: Grading) -> Anomaly:
         self.state = "open"
         self._farthest = 0.0
         self._turn()
-        self._episode = Episode(self._line_id, stamp_s, self._explain(), self._grading)
+        self._episode = Episode(self._line_id, stamp_s, evidence, grading)
         return self._episode.now
 
     def _follow(self, stamp_s: float, episode: Episode) -> list[Anomaly]:
+        if self.excess >= 1:
+            episode.grading = self._grading if episode.grading == QUIET else episode.grading
+        elif stamp_s < self._held_until_s:
+            return []
         distance = self._distance()
         self._farthest = max(self._farthest, distance)
         if distance > REST_SHARE * self._farthest:
@@ -284,6 +313,12 @@ class LineDetector:
             ],
         )
 
+    def _explain_record(self, index: int, record: Record) -> Evidence:
+        middle, half = (record.high + record.low) / 2, (record.high - record.low) / 2
+        band = Band(middle, max(half, 1e-9 * abs(middle), 1e-12), 1.0)
+        deviation = Deviation(self.channels[index], record.value, band, share=1.0)
+        return Evidence(RECORD, record.excess, 1.0, SPAN * LOOK_S, [deviation])
+
     # -- over restarts -------------------------------------------------------------------------------------------------
 
     def memory(self) -> dict[str, Any]:
@@ -291,6 +326,7 @@ class LineDetector:
         return {
             "tags": [channel.tag for channel in self.channels],
             "references": [reference.state() for reference in self._references],
+            "records": [records.state() for records in self._records],
             "state": self.state,
             "newest_s": self._newest_s if self._rows else None,
             "began_s": self._began_s if self._rows else None,
@@ -311,6 +347,8 @@ class LineDetector:
                 raise ValueError(f"it is of {memory['tags']}")
             for reference, state in zip(self._references, memory["references"], strict=True):
                 reference.restore(state)
+            for records, kept in zip(self._records, memory["records"], strict=True):
+                records.restore(kept)
             self._newest_s, self._began_s = _time(memory["newest_s"]), _time(memory["began_s"])
             self._spacing_s, self._farthest = float(memory["spacing_s"]), float(memory["farthest"])
             self._rows = int(memory["rows"])
@@ -321,6 +359,7 @@ class LineDetector:
             self.state = memory["state"]
         except (KeyError, TypeError, ValueError) as error:
             self._newest_s, self._spacing_s = -math.inf, 0.0
+            self._forget_records()
             self._start_over()
             raise ValueError(f"{self._line_id}: what was learnt before is of no use: {error!r}") from error
 

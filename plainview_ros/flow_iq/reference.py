@@ -98,6 +98,11 @@ class Reference:
         return self._peak
 
     @property
+    def floor(self) -> float:
+        """Least standard deviation, in the unit of the channel."""
+        return max(self._floor, self._tolerance * abs(self.level), LEAST)
+
+    @property
     def distance(self) -> float:
         """Of the smoothed value from the level; other than the deviation it knows no bound [standard deviations]."""
         return max(abs(self.recent), abs(self._smoothed)) / self.sigma
@@ -135,7 +140,7 @@ class Reference:
         weight = 1.0
         size = abs(self.deviation)
         if self.is_known:
-            most = STRAY * self._noise + max(self._floor, self._tolerance * abs(self.level))
+            most = STRAY * self._noise + self.floor
             difference = max(-most, min(most, difference))
             weight = 1 / (1 + (size / DOUBT) ** 4)
         self.level += gain * weight * difference

@@ -223,6 +223,7 @@ def test_restart_changes_nothing(rows: int) -> None:
     [
         {"tags": ["FT-1"]},
         {"references": []},
+        {"records": [[1.0]] * 3},
         {"references": [[math.inf] * 11] * 3},
         {"state": "asleep"},
         {"state": "open"},
@@ -250,3 +251,18 @@ def test_every_anomaly_opens_first_and_closes_last(steps: list[tuple[int, float]
     text = "".join(phase[0] for phase in phases)
     assert all(part.strip("u") in ("", "o") for part in text.split("c")), text
     assert (line.detector.anomaly is not None) == (text.count("o") > text.count("c"))
+
+
+def test_what_a_channel_has_never_done_in_half_a_day_is_told_once_and_disturbs_nobody() -> None:
+    line = Line(spacing_s=300.0)
+    line.feed(400)
+    for level in (1.3e6, 1.2e6) * 5:  # a process that does this is known to do it
+        line.feed(4, 0.05, level, 40.0)
+        line.feed(40)
+    told = line.feed(1, 0.05, 1.45e6, 40.0) + line.feed(10)
+    assert [(a.phase, a.severity, a.evidence.statistic) for a in told] == [
+        ("opened", "low", "record"),
+        ("closed", "low", "record"),
+    ]
+    assert told[0].worst.channel.tag == "PT-1"
+    assert told[0].worst.value > told[0].worst.band.high > 1.29e6
