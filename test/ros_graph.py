@@ -119,11 +119,14 @@ class Inbox(Waiter):
         )
         return next(filter(predicate, self.messages[seen:]))
 
-    def wait_for_count(self, count: int) -> list[Any]:
+    def wait_for_count(self, count: int, predicate: Callable[[Any], bool] = lambda _: True) -> list[Any]:
+        """All messages that satisfy the predicate, when there are so many."""
         self._wait(
-            lambda: len(self.messages) >= count, f"{count} messages", lambda: f"{len(self.messages)} on {self.topic}"
+            lambda: sum(map(predicate, self.messages)) >= count,
+            f"{count} messages",
+            lambda: f"{len(self.messages)} on {self.topic}",
         )
-        return list(self.messages)
+        return list(filter(predicate, self.messages))
 
 
 class Publisher(Waiter):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 from plainview_ros.alerts import Alert, AlertBook
 from plainview_ros.alerts import Severity as AlertSeverity
@@ -20,13 +21,20 @@ from plainview_ros.flow_iq.baseline import (
 )
 from plainview_ros.flow_iq.detectors import Limits, LineDetector
 from plainview_ros.flow_iq.rows import RowAssembler
+from plainview_ros.flow_iq.sensor_faults import FaultTransition, FaultType, Sensors
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
-from plainview_ros.samples import Readings, Sample
+from plainview_ros.samples import Readings, Refusal, Sample
 
 ALERT_CODE: Literal["flow_anomaly"] = "flow_anomaly"
 
 ALERT_SEVERITY: dict[Severity, AlertSeverity] = {"medium": "warning", "high": "critical"}
 """A low anomaly is an event to look at, not a reason to disturb the operator."""
+
+CONFIRM_S = 60.0
+"""An instrument that was at fault before a restart is found at fault again in this time, or is not any more."""
+
+OF_TIME: frozenset[FaultType] = frozenset({"sensor_gap", "sensor_clock_step"})
+"""Faults that say nothing against the values."""
 
 SET_BACK_S = 60.0
 """A sample that is so much older than the newest of its line is of a clock that was set back."""
@@ -47,6 +55,15 @@ class ChannelReport:
 
 
 @dataclass(frozen=True, slots=True)
+class InstrumentFault:
+    """A transition of a fault of an instrument of a line, or of one that measures the same as one of the line's."""
+
+    line_id: str
+    channel: Channel
+    fault: FaultTransition
+
+
+@dataclass(frozen=True, slots=True)
 class LineReport:
     """One line now."""
 
@@ -56,6 +73,8 @@ class LineReport:
     """Those that are open."""
     word: Word | None = None
     """The last that an operator has had about the reference."""
+    faults: Sequence[InstrumentFault] = ()
+    """Those of its instruments that are open."""
 
     @property
     def baseline(self) -> BaselineState:
@@ -69,6 +88,16 @@ class LineReport:
         """Whether a measured channel cannot be judged yet; a line of which nothing was ever measured is learning."""
         bands = [report.band for report in self.channels if report.newest is not None or report.band is not None]
         return not bands or None in bands
+
+
+class Told(NamedTuple):
+    """Transitions, in their order."""
+
+    anomalies: list[Anomaly | InstrumentFault]
+    alerts: list[Alert]
+
+    def then(self, anomalies: Iterable[Anomaly | InstrumentFault], alerts: Iterable[Alert]) -> Told:
+        return Told([*self.anomalies, *anomalies], [*self.alerts, *alerts])
 
 
 class _Line:
@@ -110,32 +139,66 @@ class FlowLines:
         for line in self._lines.values():
             for index, channel in enumerate(line.detector.channels):
                 self._of_tag.setdefault(channel.tag, []).append((line, index))
+        self._sensors = Sensors(rig, self._of_tag)
+        self._home = self._homes(rig)
+        self._unconfirmed: set[tuple[str, str]] = set()
+        """Alerts of instruments that stood before a restart, and may not have to any more."""
+        self._confirm_until_s = math.inf
 
     @property
-    def tags(self) -> set[str]:
-        """Instruments of all lines."""
-        return set(self._of_tag)
+    def tags(self) -> frozenset[str]:
+        """Instruments of all lines, and those that measure the same as one of them."""
+        return self._sensors.tags
 
-    def read(self, sample: Sample, now_s: float, monotonic_s: float) -> tuple[list[Anomaly], list[Alert]]:
-        """Take one sample; returns the transitions of anomalies and alerts that it causes."""
+    def read(self, sample: Sample, now_s: float, monotonic_s: float) -> Told:
+        """Take one sample; returns the transitions that it causes.
+
+        The values of an instrument at fault are not judged; the line's other channels are.
+        """
         self._readings.update(sample, now_s, monotonic_s)
-        anomalies: list[Anomaly] = []
+        told = self._of_faults(self._sensors.accept(sample, now_s))
+        fault = self._sensors.fault(sample.tag)
+        if fault is None or fault.type in OF_TIME:
+            for line, index in self._of_tag.get(sample.tag, ()):
+                transitions = line.read(index, sample)
+                if transitions:
+                    told = told.then(transitions, self._judge(line, sample.stamp_s))
+        return told
+
+    def refuse(self, refusal: Refusal, now_s: float) -> Told:
+        """Take a reading that was refused; returns the transitions that it causes."""
+        return self._of_faults(self._sensors.refuse(refusal, now_s))
+
+    def tick(self, now_s: float) -> Told:
+        """Look for instruments that have fallen silent; to be called every second or so."""
+        told = self._of_faults(self._sensors.tick(now_s))
+        if not self._unconfirmed:
+            return told
+        self._confirm_until_s = min(self._confirm_until_s, now_s + CONFIRM_S)
+        if now_s < self._confirm_until_s:
+            return told
+        self._unconfirmed -= {(fault.tag, fault.type) for fault in self._sensors.faults}
+        gone = [alert for tag, code in self._unconfirmed for alert in self._alerts.clear(tag, code, now_s)]
+        self._unconfirmed.clear()
+        return told.then((), gone)
+
+    def _of_faults(self, transitions: list[FaultTransition]) -> Told:
         alerts: list[Alert] = []
-        for line, index in self._of_tag.get(sample.tag, ()):
-            transitions = line.read(index, sample)
-            if transitions:
-                anomalies += transitions
-                alerts += self._judge(line, sample.stamp_s)
-        return anomalies, alerts
+        for fault in transitions:
+            if fault.phase == "closed":
+                alerts += self._alerts.clear(fault.tag, fault.type, fault.stamp_s)
+            elif fault.severity in ALERT_SEVERITY:
+                alerts += self._alerts.raise_(
+                    "instrument", fault.tag, fault.type, "warning", fault.sentence, fault.stamp_s
+                )
+        return Told([InstrumentFault(*self._home[fault.tag], fault) for fault in transitions], alerts)
 
     def judge_by(self, limits: Limits) -> None:
         """Go on with other limits, from the next row of each line on."""
         for line in self._lines.values():
             line.detector.judge_by(limits)
 
-    def set_baseline(
-        self, line_id: str, action: BaselineAction, requested_by: str, note: str, now_s: float
-    ) -> tuple[list[Anomaly], list[Alert]]:
+    def set_baseline(self, line_id: str, action: BaselineAction, requested_by: str, note: str, now_s: float) -> Told:
         """Do what an operator says about a line's reference; returns the transitions that it causes.
 
         Raises:
@@ -152,11 +215,12 @@ class FlowLines:
         if action == "reset":
             line.summaries = [RollingSummary(self._window_s) for _ in line.summaries]
         if action not in ("learn", "reset"):
-            return [], []
+            return Told([], [])
         closed = line.detector.learn_anew(now_s, acknowledgement(action, requested_by, note))
-        return closed, self._judge(line, now_s) if closed else []
+        return Told(list(closed), self._judge(line, now_s) if closed else [])
 
     def reports(self, now_s: float, monotonic_s: float) -> list[LineReport]:
+        faults = [InstrumentFault(*self._home[fault.tag], fault) for fault in self._sensors.faults]
         return [
             LineReport(
                 line.line,
@@ -173,6 +237,7 @@ class FlowLines:
                 ],
                 [line.detector.anomaly] if line.detector.anomaly else [],
                 line.word,
+                [fault for fault in faults if fault.line_id == line.line.id],
             )
             for line in self._lines.values()
         ]
@@ -183,7 +248,7 @@ class FlowLines:
             line_id: line.detector.memory() | {"word": line.word.memory() if line.word else None}
             for line_id, line in self._lines.items()
         }
-        return {"lines": lines, "alerts": self._alerts.memory()}
+        return {"lines": lines, "alerts": self._alerts.memory(), "sensors": self._sensors.memory()}
 
     def restore(self, memory: Mapping[str, Any]) -> list[str]:
         """Go on where :meth:`memory` was taken; returns what was of no use, in words."""
@@ -198,12 +263,32 @@ class FlowLines:
                     line.detector.is_frozen = word is not None and word.action == "freeze"
                 except ValueError as error:
                     complaints.append(str(error))
-        open_lines = {line_id for line_id, line in self._lines.items() if line.detector.anomaly}
         try:
-            self._alerts.restore(alert for alert in alerts if alert.get("asset_id") in open_lines)
+            self._sensors.restore(memory.get("sensors", {}))
         except ValueError as error:
             complaints.append(str(error))
+        open_lines = {line_id for line_id, line in self._lines.items() if line.detector.anomaly}
+        try:
+            of_lines = [alert for alert in alerts if alert["asset_id"] in open_lines]
+            of_instruments = [alert for alert in alerts if alert["asset_kind"] == "instrument"]
+            self._alerts.restore([*of_lines, *of_instruments])
+            self._unconfirmed = {(alert["asset_id"], alert["code"]) for alert in of_instruments}
+        except (ValueError, KeyError, TypeError) as error:
+            complaints.append(str(error))
         return complaints
+
+    def _homes(self, rig: Rig) -> dict[str, tuple[str, Channel]]:
+        """Of each instrument the line that its faults are told of, and what it measures there."""
+        homes = {
+            tag: (line.line.id, line.detector.channels[index]) for tag, ((line, index), *_) in self._of_tag.items()
+        }
+        for group in rig.redundant_groups:
+            known = [homes[tag] for tag in group if tag in homes]
+            for tag in group:
+                if known and tag not in homes:
+                    line_id, channel = known[0]
+                    homes[tag] = (line_id, replace(channel, tag=tag))
+        return homes
 
     def _judge(self, line: _Line, stamp_s: float) -> list[Alert]:
         """One alert a line, as severe as its anomaly."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from time import monotonic
 from typing import Any
@@ -13,7 +13,7 @@ from plainview_ros.alerts import Alert
 from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
 from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, UnknownLineError
 from plainview_ros.flow_iq.detectors import Limits
-from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, LineReport
+from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, InstrumentFault, LineReport
 from plainview_ros.flow_iq.memory import Memory, MemoryInUseError, fingerprint
 from plainview_ros.flow_iq.source import Source, judge_source
 from plainview_ros.msg import Alert as AlertMsg
@@ -24,7 +24,7 @@ from plainview_ros.ros.instruments import InstrumentFeed
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
 from plainview_ros.ros.settings import Setting
-from plainview_ros.samples import Sample
+from plainview_ros.samples import Refusal, Sample
 from plainview_ros.share import state_dir
 from plainview_ros.srv import FlowBaseline
 
@@ -129,7 +129,7 @@ class FlowIqNode(ModuleNode):
         self._publish_states = self.publisher(FlowState, topics.FLOW_STATE, qos.STATE)
         self._publish_anomaly = self.publisher(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
-        self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample)
+        self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample, self._on_refused)
         self.serve(FlowBaseline, topics.SET_BASELINE, self._set_baseline)
         self._remember()
         # On the wall clock, so that values still turn stale when a simulation's clock stands.
@@ -219,9 +219,14 @@ class FlowIqNode(ModuleNode):
         response.line = next(lines, response.line)
         return response
 
-    def _tell(self, anomalies: list[Anomaly], alerts: list[Alert]) -> None:
+    def _on_refused(self, refusal: Refusal) -> None:
+        self._tell(*self._lines.refuse(refusal, self.now_s()))
+
+    def _tell(self, anomalies: Iterable[Anomaly | InstrumentFault], alerts: Iterable[Alert]) -> None:
         for anomaly in anomalies:
-            self._publish_anomaly(anomaly_message(anomaly))
+            self._publish_anomaly(
+                fault_message(anomaly) if isinstance(anomaly, InstrumentFault) else anomaly_message(anomaly)
+            )
         for alert in alerts:
             self._publish_alert(alert_message(alert))
         if anomalies:
@@ -229,6 +234,7 @@ class FlowIqNode(ModuleNode):
             self._keep()
 
     def _look_around(self) -> None:
+        self._tell(*self._lines.tick(self.now_s()))
         self._instrument_publishers = self._feed.publishers()
         self._source = judge_source(self._instrument_publishers, self.setting("simulator_nodes"))
         self._publish_state()
@@ -248,7 +254,7 @@ def line_message(report: LineReport) -> FlowLineState:
         id=report.line.id,
         name=report.line.name,
         channels=[channel_message(channel) for channel in report.channels],
-        open_anomalies=[anomaly_message(anomaly) for anomaly in report.anomalies],
+        open_anomalies=[*map(anomaly_message, report.anomalies), *map(fault_message, report.faults)],
         learning=report.is_learning,
         baseline=constant(FlowLineState, "baseline", report.baseline),
         baseline_since=to_stamp(report.word.at_s if report.word else None),
@@ -300,6 +306,36 @@ def anomaly_message(anomaly: Anomaly) -> FlowAnomaly:
         evidence=anomaly.sentence,
     )
     message.header.stamp = to_stamp(anomaly.stamp_s)
+    return message
+
+
+def fault_message(told: InstrumentFault) -> FlowAnomaly:
+    fault = told.fault
+    message = FlowAnomaly(
+        event_id=to_uuid_msg(fault.event_id),
+        anomaly_id=to_uuid_msg(fault.fault_id),
+        line_id=told.line_id,
+        channel=told.channel.name,
+        tag=fault.tag,
+        unit=told.channel.unit,
+        type=fault.type,
+        phase=constant(FlowAnomaly, "phase", fault.phase),
+        severity=constant(FlowAnomaly, "severity", fault.severity),
+        detected_at=to_stamp(fault.detected_at_s),
+        value=fault.value,
+        expected_min=fault.expected_min,
+        expected_max=fault.expected_max,
+        score=fault.statistic_value / fault.threshold if fault.threshold else math.nan,
+        confidence=1.0 / len(fault.suspects),
+        channels=[told.channel.name],
+        contributions=[1.0],
+        statistic=fault.statistic,
+        statistic_value=fault.statistic_value,
+        threshold=fault.threshold,
+        window_s=fault.window_s,
+        evidence=fault.sentence,
+    )
+    message.header.stamp = to_stamp(fault.stamp_s)
     return message
 
 

@@ -132,7 +132,8 @@ class FaultTransition:
 
     def closed(self, stamp_s: float) -> FaultTransition:
         """The end of this fault."""
-        sentence = f"Over after {_time(stamp_s - self.detected_at_s)}: {self.sentence}"
+        lasted_s = max(0.0, stamp_s - self.detected_at_s)  # a clock that is set right may go back
+        sentence = f"Over after {_time(lasted_s)}: {self.sentence}"
         return replace(self, phase="closed", stamp_s=stamp_s, event_id=uuid.uuid4(), sentence=sentence)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from plainview_ros.alerts import Alert
 from plainview_ros.assets import Rig
+from plainview_ros.flow_iq.anomaly import Anomaly
 from plainview_ros.flow_iq.detectors import Limits
-from plainview_ros.flow_iq.lines import FlowLines
+from plainview_ros.flow_iq.lines import FlowLines, InstrumentFault
 from plainview_ros.flow_iq.source import UNDISCOVERED, judge_source
 from plainview_ros.samples import Sample
 
@@ -21,7 +22,7 @@ class Feed:
         self.now_s = 1000.0
         self._chance = random.Random(1)
 
-    def send(self, count: int, pressure_pa: float = 1e6, temperature_c: float = 40.0) -> list[Alert]:
+    def send(self, count: int, pressure_pa: float = 1e6, temperature_c: float = 40.0, only: str = "") -> list[Alert]:
         alerts = []
         for _ in range(count):
             self.now_s += 1.0
@@ -29,7 +30,8 @@ class Feed:
                 Sample("PT-601", "pressure", self._chance.gauss(pressure_pa, 800.0), self.now_s),
                 Sample("TT-601", "temperature", self._chance.gauss(temperature_c, 0.1), self.now_s),
             ):
-                alerts += self.lines.read(sample, self.now_s, self.now_s)[1]
+                if only in ("", sample.quantity):
+                    alerts += self.lines.read(sample, self.now_s, self.now_s).alerts
         return alerts
 
 
@@ -41,7 +43,7 @@ def feed(rig: Rig) -> Feed:
 
 
 def test_lines_ask_for_their_instruments_only(feed: Feed) -> None:
-    assert feed.lines.tags == {"FT-601", "PT-601", "TT-601"}
+    assert feed.lines.tags == {"FT-601", "PT-601", "TT-601", "PT-602"}, "and the one that measures the same"
 
 
 def test_report_has_every_channel_measured_or_not(feed: Feed, rig: Rig) -> None:
@@ -91,6 +93,23 @@ def test_line_has_one_anomaly_and_one_alert_whatever_channels_deviate(feed: Feed
     assert feed.send(20, pressure_pa=2e6) == [], "the pressure is still away: the same event goes on"
     (cleared,) = feed.send(60)
     assert (cleared.phase, cleared.alert_id) == ("cleared", critical.alert_id)
+
+
+def test_instrument_at_fault_is_named_and_the_line_is_judged_by_the_rest(feed: Feed) -> None:
+    transitions: list[Anomaly | InstrumentFault] = []
+    for _ in range(200):
+        feed.now_s += 1.0
+        stuck = Sample("PT-601", "pressure", 1e6 + 100, feed.now_s)
+        transitions += feed.lines.read(stuck, feed.now_s, feed.now_s).anomalies
+        feed.send(1, only="temperature")
+    (fault,) = transitions
+    assert isinstance(fault, InstrumentFault)
+    assert (fault.line_id, fault.channel.name, fault.fault.type) == ("fl-1", "pressure", "sensor_stuck")
+    (report,) = feed.lines.reports(feed.now_s, feed.now_s)
+    assert [told.fault.tag for told in report.faults] == ["PT-601"]
+    assert report.anomalies == []
+    (alert,) = feed.send(60, temperature_c=80.0, only="temperature")
+    assert alert.message.startswith("Export line: TT-601")
 
 
 def test_clock_that_was_set_back_ends_the_anomaly_and_judgement_goes_on(feed: Feed) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from plainview_ros.assets import load_rig
+from plainview_ros.flow_iq.anomaly import Anomaly
 from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import FlowLines
 from plainview_ros.msg import FlowAnomaly
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     not RECORDINGS.is_dir(), reason="the shared recordings are not on this machine (PLAINVIEW_DATA)"
 )
 
-SECONDS = 4000
+SECONDS = 2700
 """Of a recording that are played, at the most."""
 
 PHASES = {FlowAnomaly.PHASE_OPENED: "opened", FlowAnomaly.PHASE_UPDATED: "updated", FlowAnomaly.PHASE_CLOSED: "closed"}
@@ -43,6 +44,11 @@ class Told(NamedTuple):
     sentence: str
 
 
+def is_of_line(message: FlowAnomaly) -> bool:
+    """And not of an instrument, which falls silent when the recording ends."""
+    return not message.type.startswith("sensor_")
+
+
 def offline(file: Path, rig_path: Path, mapping: list[str]) -> list[Told]:
     rig = load_rig(rig_path)
     lines = FlowLines(rig, Limits(), 3600.0)
@@ -51,6 +57,7 @@ def offline(file: Path, rig_path: Path, mapping: list[str]) -> list[Told]:
         Told(a.phase, a.type, round(a.stamp_s - readings[0].time_s, 3), a.worst.value, a.sentence)
         for r in readings
         for a in lines.read(Sample(r.tag, rig.instrument[r.tag].quantity, r.value, r.time_s), r.time_s, r.time_s)[0]
+        if isinstance(a, Anomaly)
     ]
 
 
@@ -58,7 +65,7 @@ def offline(file: Path, rig_path: Path, mapping: list[str]) -> list[Told]:
     ("name", "rig", "mapping", "rate"),
     [
         ("skab_other__1.csv", "skab_testbed.yaml", ["config/recordings/skab.yaml"], 50.0),
-        ("3w_2__WELL-00003_20141122214325.csv", "3w_well.yaml", [], 200.0),
+        ("3w_2__WELL-00003_20141122214325.csv", "3w_well.yaml", [], 100.0),
     ],
 )
 def test_replay_gives_the_anomalies_of_the_offline_run(
@@ -75,7 +82,7 @@ def test_replay_gives_the_anomalies_of_the_offline_run(
     graph.start("flow_iq", {"rig": rig_path, "use_sim_time": True})
     settings = {"rig": rig_path, "file": file, "rate": rate, "publish_clock": True}
     node = graph.start("recording", settings | ({"map": f"[{', '.join(maps)}]"} if maps else {}))
-    told = anomalies.wait_for_count(len(expected))
+    told = anomalies.wait_for_count(len(expected), is_of_line)
     began = re.search(r"the first reading is stamped ([\d.]+)", node.log())
     assert began is not None
     got = [
@@ -85,4 +92,4 @@ def test_replay_gives_the_anomalies_of_the_offline_run(
     assert [g.offset_s for g in got] == pytest.approx([e.offset_s for e in expected], abs=0.01)
     assert [g.value for g in got] == pytest.approx([e.value for e in expected])
     assert node.wait() == 0
-    assert len(anomalies.wait_for_count(len(expected))) == len(expected), "and nothing else"
+    assert len(anomalies.wait_for_count(len(expected), is_of_line)) == len(expected), "and nothing else"
