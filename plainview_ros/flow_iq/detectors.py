@@ -46,6 +46,9 @@ SETTLE_ROWS, MAX_SETTLE_ROWS = 30, 300
 START_OVER = 4.0
 """While learning, a deviation of so many standard deviations means that what was learnt before is not the normal."""
 
+NOTABLE = 0.02
+"""A channel with a smaller share of the statistic is not among the evidence."""
+
 MOVED = 4.0
 """An open anomaly is somewhere else when a channel has moved by so many standard deviations ..."""
 MOVED_ROWS = 30
@@ -371,7 +374,3 @@ class LineDetector:
 def _time(stamp_s: float | None) -> float:
     """A time in a memory, which has none for ever ago."""
     return -math.inf if stamp_s is None else float(stamp_s)
-
-
-NOTABLE = 0.02
-"""A channel with a smaller share of the statistic is not among the evidence."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 MEAN_TO_SIGMA = 1.2533
 """Standard deviation of a normal distribution as a multiple of its mean absolute deviation."""
@@ -39,18 +38,8 @@ raise its own threshold."""
 PEAK_MEMORY = 120.0
 """Stretches after which a peak is forgotten to a third."""
 
-
 LEAST = 1e-150
 """Of a channel that rests at zero; its square is still a number."""
-
-
-class Normal(NamedTuple):
-    """Where the smoothed value of a channel is expected."""
-
-    level: float
-    sigma: float
-    peak: float
-    """The largest deviation of the past [sigma]."""
 
 
 class Reference:
@@ -107,10 +96,6 @@ class Reference:
         """Of the smoothed value from the level; other than the deviation it knows no bound [standard deviations]."""
         return max(abs(self.recent), abs(self._smoothed)) / self.sigma
 
-    @property
-    def normal(self) -> Normal:
-        return Normal(self.level, self.sigma, self._peak)
-
     def look(self, value: float) -> float:
         """Take a value; its smoothed deviation [standard deviations], signed.
 
@@ -122,7 +107,7 @@ class Reference:
             self.level = value
         level, noise = self.level, self._noise
         difference = value - level
-        floor = max(self._floor, self._tolerance * abs(level), LEAST)
+        floor = self.floor
         most = SPIKE * (noise + floor)
         bounded = max(-most, min(most, difference))
         self._smoothed += (bounded - self._smoothed) / SMOOTHING
