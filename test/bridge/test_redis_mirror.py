@@ -414,7 +414,7 @@ def test_events_keep_their_order_and_are_not_held_up_while_redis_freezes(redis: 
                 assert one.mirror.waiting == 10
                 began_s = time.monotonic()
                 await one.has(range(10))
-                assert time.monotonic() - began_s < DEADLINE_S / 10
+                assert time.monotonic() - began_s < DEADLINE_S / 6
                 assert one.mirror.waiting == 0
                 assert one.mirror.departures == 1
                 assert f"127.0.0.1:{redis.port}" in one.mirror.trouble
@@ -435,7 +435,7 @@ def test_bridge_ends_soon_though_redis_hangs_and_loses_nothing(redis: RedisServe
                 bridge.say(1, 2)
                 began_s = time.monotonic()
                 await bridge.mirror.close()
-                assert time.monotonic() - began_s < DEADLINE_S / 20
+                assert time.monotonic() - began_s < DEADLINE_S / 6
                 assert bridge.numbers() == [1, 2]
 
     run(scenario)

@@ -73,7 +73,9 @@ def test_step_is_learnt_against_opened_worsened_and_closed(graph: Graph, states:
 
     gateway.scan(70, pressure_pa=NORMAL_PA - 1e5)
     anomalies.wait_for_count(3, is_of_line)
-    during = states.wait_for(lambda state: state.lines[0].open_anomalies, "an open anomaly in the snapshot")
+    during = states.wait_for(
+        lambda state: any(map(is_of_line, state.lines[0].open_anomalies)), "an open anomaly in the snapshot"
+    )
     gateway.scan(80)
     opened, larger, updated, closed = anomalies.wait_for_count(4, is_of_line)
 
