@@ -90,7 +90,10 @@ def against(value: float, *, most: float = math.inf, least: float = -math.inf) -
     if math.isnan(value):
         return "-"
     reached = least <= value <= most
-    target = f"≤ {most:g}" if most < math.inf else f"≥ {least:g}"
+    if least > -math.inf and most < math.inf:
+        target = f"{least:g} to {most:g}"
+    else:
+        target = f"≤ {most:g}" if most < math.inf else f"≥ {least:g}"
     shown = number(value) if value >= 100 else f"{value:.2f}"
     return f"{shown} ({target})" if reached else f"**{shown}** ({target})"
 

@@ -244,6 +244,19 @@ class Range(NamedTuple):
     high: float
 
 
+class OperatingLimits(Part):
+    """What the process is to stay within, SI unit of the quantity."""
+
+    low: Finite | None = None
+    high: Finite | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> OperatingLimits:
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
 class Instrument(Part):
     tag: Id
     quantity: Quantity
@@ -257,6 +270,8 @@ class Instrument(Part):
     topic: TopicName | None = None
     """For a driver that publishes this instrument alone, whatever its ``frame_id``; default: the topic of the quantity,
     where the tag is the ``frame_id``."""
+    limits: OperatingLimits = OperatingLimits()
+    """FlowIQ forecasts when they will be reached."""
     redundant_with: Id | None = None
     """Tag of an instrument that measures the same at the same place, whatever the valves do."""
 

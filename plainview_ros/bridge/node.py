@@ -37,6 +37,7 @@ from plainview_ros.msg import (
     CameraStates,
     Detection,
     FlowAnomaly,
+    FlowForecast,
     FlowState,
     Leak,
     PipelineState,
@@ -63,6 +64,7 @@ STATES = {
     topics.VALVES_STATE: ValveStates,
     topics.PIPELINE_STATE: PipelineState,
     topics.FLOW_STATE: FlowState,
+    topics.FLOW_FORECAST: FlowForecast,
     topics.CAMERAS_STATE: CameraStates,
 }
 EVENTS = {

@@ -75,6 +75,7 @@ PROJECTIONS = (
         ),
         topics.FLOW_STATE,
         topics.FLOW_ANOMALIES,
+        topics.FLOW_FORECAST,
     ),
     _of_topics(
         (

@@ -22,6 +22,7 @@ PARTS = {
     topics.VALVES_STATE: "valves",
     topics.PIPELINE_STATE: "sections",
     topics.FLOW_STATE: "lines",
+    topics.FLOW_FORECAST: "lines",
     topics.CAMERAS_STATE: "cameras",
 }
 """The list in each snapshot that has one item for each asset."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from plainview_ros.alerts import Alert, AlertBook
 from plainview_ros.alerts import Severity as AlertSeverity
-from plainview_ros.assets import FlowLine, Quantity, Rig
+from plainview_ros.assets import FlowLine, OperatingLimits, Quantity, Rig
 from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Severity
 from plainview_ros.flow_iq.baseline import (
     BaselineAction,
@@ -20,6 +20,7 @@ from plainview_ros.flow_iq.baseline import (
     acknowledgement,
 )
 from plainview_ros.flow_iq.detectors import Limits, LineDetector
+from plainview_ros.flow_iq.forecast import Forecast, Forecaster, Reach, reach
 from plainview_ros.flow_iq.rows import RowAssembler
 from plainview_ros.flow_iq.sensor_faults import FaultTransition, FaultType, Sensors
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
@@ -90,6 +91,18 @@ class LineReport:
         return not bands or None in bands
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelForecast:
+    """What one channel will read, in its SI unit."""
+
+    channel: Channel
+    forecast: Forecast
+    limits: OperatingLimits
+    low: Reach
+    """When the low limit will be reached."""
+    high: Reach
+
+
 class Told(NamedTuple):
     """Transitions, in their order."""
 
@@ -108,12 +121,15 @@ class _Line:
             line.id, [Channel(name, item.tag, item.quantity, item.sigma) for name, item in instruments], limits
         )
         self.summaries = [RollingSummary(window_s) for _ in instruments]
+        self.forecasters = [Forecaster() for _ in instruments]
+        self.limits = [item.limits for _, item in instruments]
         self.word: Word | None = None
         self._rows = RowAssembler(len(instruments), row_s)
         self._newest_s = 0.0
 
     def read(self, index: int, sample: Sample) -> list[Anomaly]:
         self.summaries[index].add(sample.stamp_s, sample.value)
+        self.forecasters[index].add(sample.stamp_s, sample.value)
         rows = [*self._rows.start_over()] if sample.stamp_s < self._newest_s - SET_BACK_S else []
         self._newest_s = sample.stamp_s if rows else max(self._newest_s, sample.stamp_s)
         rows += self._rows.add(index, sample.stamp_s, sample.value)
@@ -144,6 +160,8 @@ class FlowLines:
         self._unconfirmed: set[tuple[str, str]] = set()
         """Alerts of instruments that stood before a restart, and may not have to any more."""
         self._confirm_until_s = math.inf
+        self._forecasts_made: dict[tuple[str, str], float] | None = None
+        """When the forecasts that were told last were made, by line and tag."""
 
     @property
     def tags(self) -> frozenset[str]:
@@ -214,6 +232,7 @@ class FlowLines:
         line.detector.is_frozen = action == "freeze"
         if action == "reset":
             line.summaries = [RollingSummary(self._window_s) for _ in line.summaries]
+            line.forecasters = [Forecaster() for _ in line.forecasters]
         if action not in ("learn", "reset"):
             return Told([], [])
         closed = line.detector.learn_anew(now_s, acknowledgement(action, requested_by, note))
@@ -242,10 +261,37 @@ class FlowLines:
             for line in self._lines.values()
         ]
 
+    def forecasts(self, monotonic_s: float) -> dict[str, list[ChannelForecast]] | None:
+        """Of every line the channels that can be forecast and are not silent; ``None``: as it was when last asked."""
+        told = {
+            line_id: [
+                _with_limits(channel, forecaster.forecast, newest.value, limits)
+                for channel, forecaster, limits in zip(
+                    line.detector.channels, line.forecasters, line.limits, strict=True
+                )
+                if forecaster.forecast is not None
+                and forecaster.forecast.points
+                and (newest := self._readings.newest(channel.tag)) is not None
+                and not self._readings.is_stale(channel.tag, monotonic_s)
+            ]
+            for line_id, line in self._lines.items()
+        }
+        made = {
+            (line_id, item.channel.tag): item.forecast.made_at_s for line_id, items in told.items() for item in items
+        }
+        if made == self._forecasts_made:
+            return None
+        self._forecasts_made = made
+        return told
+
     def memory(self) -> dict[str, Any]:
         """What :meth:`restore` takes, as JSON can hold it."""
         lines = {
-            line_id: line.detector.memory() | {"word": line.word.memory() if line.word else None}
+            line_id: line.detector.memory()
+            | {
+                "word": line.word.memory() if line.word else None,
+                "forecasts": [forecaster.memory() for forecaster in line.forecasters],
+            }
             for line_id, line in self._lines.items()
         }
         return {"lines": lines, "alerts": self._alerts.memory(), "sensors": self._sensors.memory()}
@@ -261,6 +307,8 @@ class FlowLines:
                     line.detector.restore(lines[line_id])
                     line.word = word
                     line.detector.is_frozen = word is not None and word.action == "freeze"
+                    for forecaster, known in zip(line.forecasters, lines[line_id].get("forecasts", ()), strict=False):
+                        forecaster.restore(known)
                 except ValueError as error:
                     complaints.append(str(error))
         try:
@@ -298,3 +346,14 @@ class FlowLines:
             return self._alerts.clear(asset.id, ALERT_CODE, stamp_s)
         message = f"{asset.name}: {anomaly.sentence}"
         return self._alerts.raise_("line", asset.id, ALERT_CODE, severity, message, stamp_s)
+
+
+def _with_limits(channel: Channel, forecast: Forecast, value: float, limits: OperatingLimits) -> ChannelForecast:
+    never = Reach(None, None)
+    return ChannelForecast(
+        channel,
+        forecast,
+        limits,
+        never if limits.low is None else reach(forecast, value, limits.low, above=False),
+        never if limits.high is None else reach(forecast, value, limits.high, above=True),
+    )

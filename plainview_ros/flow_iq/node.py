@@ -13,11 +13,12 @@ from plainview_ros.alerts import Alert
 from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
 from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, UnknownLineError
 from plainview_ros.flow_iq.detectors import Limits
-from plainview_ros.flow_iq.lines import ChannelReport, FlowLines, InstrumentFault, LineReport
+from plainview_ros.flow_iq.lines import ChannelForecast, ChannelReport, FlowLines, InstrumentFault, LineReport
 from plainview_ros.flow_iq.memory import Memory, MemoryInUseError, fingerprint
 from plainview_ros.flow_iq.source import Source, judge_source
 from plainview_ros.msg import Alert as AlertMsg
-from plainview_ros.msg import ChannelState, FlowAnomaly, FlowLineState, FlowState
+from plainview_ros.msg import ChannelForecast as ChannelForecastMsg
+from plainview_ros.msg import ChannelState, FlowAnomaly, FlowForecast, FlowLineState, FlowState, LineForecast
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import alert_message, constant, to_stamp, to_uuid_msg
 from plainview_ros.ros.instruments import InstrumentFeed
@@ -127,6 +128,7 @@ class FlowIqNode(ModuleNode):
         self._instrument_publishers: list[str] = []
         self._source: Source = "none"
         self._publish_states = self.publisher(FlowState, topics.FLOW_STATE, qos.STATE)
+        self._publish_forecasts = self.publisher(FlowForecast, topics.FLOW_FORECAST, qos.STATE)
         self._publish_anomaly = self.publisher(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
         self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample, self._on_refused)
@@ -238,6 +240,20 @@ class FlowIqNode(ModuleNode):
         self._instrument_publishers = self._feed.publishers()
         self._source = judge_source(self._instrument_publishers, self.setting("simulator_nodes"))
         self._publish_state()
+        self._forecast()
+
+    def _forecast(self) -> None:
+        forecasts = self._lines.forecasts(monotonic())
+        if forecasts is None:
+            return
+        told = FlowForecast(
+            lines=[
+                LineForecast(id=line_id, channels=list(map(forecast_message, channels)))
+                for line_id, channels in forecasts.items()
+            ]
+        )
+        told.header.stamp = self.get_clock().now().to_msg()
+        self._publish_forecasts(told)
 
     def _publish_state(self) -> None:
         state = FlowState(
@@ -277,6 +293,30 @@ def channel_message(report: ChannelReport) -> ChannelState:
         expected_min=band.low if band else math.nan,
         expected_max=band.high if band else math.nan,
     )
+
+
+def forecast_message(told: ChannelForecast) -> ChannelForecastMsg:
+    points = told.forecast.points
+    return ChannelForecastMsg(
+        channel=told.channel.name,
+        tag=told.channel.tag,
+        unit=told.channel.unit,
+        made_at=to_stamp(told.forecast.made_at_s),
+        ahead_s=[point.ahead_s for point in points],
+        expected=[point.expected for point in points],
+        low=[point.low for point in points],
+        high=[point.high for point in points],
+        low_limit=_or_nan(told.limits.low),
+        high_limit=_or_nan(told.limits.high),
+        low_limit_expected_s=_or_nan(told.low.expected_s),
+        low_limit_earliest_s=_or_nan(told.low.earliest_s),
+        high_limit_expected_s=_or_nan(told.high.expected_s),
+        high_limit_earliest_s=_or_nan(told.high.earliest_s),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def anomaly_message(anomaly: Anomaly) -> FlowAnomaly:

@@ -16,6 +16,7 @@ SHARED = frozenset({PRESSURE, TEMPERATURE, FLOW_RATE, SCAN, JOINT_STATES})
 VALVES_STATE = "valves/state"
 PIPELINE_STATE = "pipeline/state"
 FLOW_STATE = "flow/state"
+FLOW_FORECAST = "flow/forecast"
 CAMERAS_STATE = "cameras/state"
 
 # Events: one message per transition.

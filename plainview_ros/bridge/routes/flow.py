@@ -30,13 +30,15 @@ from plainview_ros.bridge.schemas.flow import (
     FlowSeries,
     FlowSource,
     FlowStatistics,
+    MetricForecast,
     Metrics,
     Prediction,
     Severity,
     Stats,
+    metric_name,
 )
 from plainview_ros.bridge.schemas.history import Page
-from plainview_ros.ros.topics import FLOW_STATE
+from plainview_ros.ros.topics import FLOW_FORECAST, FLOW_STATE
 
 router = APIRouter(prefix="/flow", tags=["FlowIQ"])
 
@@ -210,8 +212,22 @@ async def export(
 
 @router.get("/prediction", responses=answers(404))
 async def prediction(bridge: BridgeDep, line: LineDep) -> Prediction:
+    """What the line's metrics will read in the next hour, with a band that nine in ten readings are in."""
     recent = bridge.state.recent_anomalies(line, bridge.gateway.now_s() - HOUR_S)
-    return Prediction(has_prediction=False, reason="no forecast is computed yet", anomaly_count=len(recent))
+    known, _ = bridge.state.asset(FLOW_FORECAST, line)
+    channels = known["channels"] if known else []
+    if bridge.state.is_stale(FLOW_STATE):
+        reason = "FlowIQ is silent"
+    elif not channels:
+        reason = "FlowIQ has not seen the line for long enough, or its instruments are silent"
+    else:
+        return Prediction(
+            has_prediction=True,
+            prediction={metric_name(channel["channel"]): MetricForecast.of(channel) for channel in channels},
+            cached=True,
+            anomaly_count=len(recent),
+        )
+    return Prediction(has_prediction=False, reason=reason, anomaly_count=len(recent))
 
 
 @router.get("/lines/{line_id}/baseline", responses=answers(404))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
@@ -67,7 +67,7 @@ class CurrentMetrics(Metrics):
             line_id=line_id,
             learning=state["learning"] if state else True,
             stale=stale,
-            stale_values=[_web_name(name) for name, item in channels.items() if item["stale"]],
+            stale_values=[metric_name(name) for name, item in channels.items() if item["stale"]],
             timestamp=max((item["stamp"] for item in known.values()), default=None),
             **{
                 field: web_unit(name)(known[name]["value"]) if name in known else None for name, field in FIELDS.items()
@@ -100,7 +100,7 @@ class Anomaly(Schema):
             type=anomaly["type"],
             severity=anomaly["severity"],
             detected_at=anomaly["detected_at"] or record.since_s,
-            metrics={_web_name(anomaly["channel"]): convert(anomaly["value"])},
+            metrics={metric_name(anomaly["channel"]): convert(anomaly["value"])},
             expected_range=None if low is None or high is None else Limits(min=low, max=high),
             actual_value=convert(anomaly["value"]),
             line_id=anomaly["line_id"],
@@ -282,14 +282,74 @@ class FlowExport(Schema):
     row_count: int = Field(examples=[0])
 
 
+class ForecastPoint(Schema):
+    at: Instant
+    expected: float | None = Field(examples=[1_214_000.0])
+    low: float | None = Field(description="nine in ten readings are from `low` to `high`", examples=[1_207_000.0])
+    high: float | None = Field(examples=[1_219_000.0])
+
+
+class LimitForecast(Schema):
+    """When a limit of the instrument will be reached."""
+
+    side: Literal["low", "high"]
+    value: float = Field(examples=[1_000_000.0])
+    expected_sec: float | None = Field(description="[s] after `madeAt`; null: not within the forecast", examples=[None])
+    earliest_sec: float | None = Field(
+        description="[s] by the edge of the band: with a chance of one in twenty it is earlier", examples=[3100.0]
+    )
+
+
+class MetricForecast(Schema):
+    unit: str = Field(description="of the values", examples=["Pa"])
+    tag: str = Field(examples=["PT-601"])
+    made_at: Instant
+    points: list[ForecastPoint]
+    limits: list[LimitForecast]
+
+    @classmethod
+    def of(cls, channel: Plain) -> MetricForecast:
+        name, unit, made_at = channel["channel"], channel["unit"], channel["made_at"]
+        convert = web_unit(name, unit)
+        courses = (channel["ahead_s"], channel["expected"], channel["low"], channel["high"])
+        return cls(
+            unit="l/min" if is_flow(name, unit) else unit,
+            tag=channel["tag"],
+            made_at=made_at,
+            points=[
+                ForecastPoint(at=made_at + ahead_s, expected=convert(expected), low=convert(low), high=convert(high))
+                for ahead_s, expected, low, high in zip(*courses, strict=True)
+            ],
+            limits=[
+                LimitForecast(
+                    side=side,
+                    value=value,
+                    expected_sec=channel[f"{side}_limit_expected_s"],
+                    earliest_sec=channel[f"{side}_limit_earliest_s"],
+                )
+                for side in SIDES
+                if (value := convert(channel[f"{side}_limit"])) is not None
+            ],
+        )
+
+
+SIDES: tuple[Literal["low", "high"], ...] = ("low", "high")
+
+
 class Prediction(Schema):
-    has_prediction: bool = Field(examples=[False])
-    prediction: dict[str, Any] | None = Field(default=None, examples=[None])
-    reason: str | None = Field(default=None, examples=["no forecast is computed yet"])
-    cached: bool = False
-    anomaly_count: int = Field(examples=[0])
+    """The next hour of a flow line."""
+
+    has_prediction: bool = Field(examples=[True])
+    prediction: dict[str, MetricForecast] | None = Field(
+        default=None, description="by metric, as in `/flow/metrics`; those that cannot be forecast are left out"
+    )
+    reason: str | None = Field(default=None, description="why there is none", examples=[None])
+    cached: bool = Field(
+        default=False, description="made when the last minute was over, not for this request", examples=[True]
+    )
+    anomaly_count: int = Field(description="of the last hour", examples=[0])
 
 
-def _web_name(channel: str) -> str:
+def metric_name(channel: str) -> str:
     """The channel as a JSON field of Metrics."""
     return web_name(Metrics, FIELDS.get(channel, channel))
