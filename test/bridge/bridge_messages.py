@@ -12,12 +12,15 @@ from plainview_ros.msg import (
     Alert,
     CameraState,
     CameraStates,
+    ChannelForecast,
     ChannelState,
     Detection,
     FlowAnomaly,
+    FlowForecast,
     FlowLineState,
     FlowState,
     Leak,
+    LineForecast,
     PipelineState,
     PressurePoint,
     SectionState,
@@ -111,6 +114,18 @@ def flow_state(stamp_s: float = NOW_S, *channels: ChannelState, **fields: Any) -
     return message
 
 
+def flow_forecast(stamp_s: float = NOW_S, **fields: Any) -> FlowForecast:
+    """Of the pressure of fl-1, for five and for ten minutes; by default without limits."""
+    never = dict.fromkeys(("low_limit_expected_s", "low_limit_earliest_s"), math.nan)
+    never |= dict.fromkeys(("high_limit_expected_s", "high_limit_earliest_s"), math.nan)
+    known = {"channel": "pressure", "tag": "PT-601", "unit": "Pa", "low_limit": math.nan, "high_limit": math.nan}
+    course = {"ahead_s": [300.0, 600.0], "expected": [1.2e6] * 2, "low": [1.19e6, 1.18e6], "high": [1.21e6, 1.22e6]}
+    told = ChannelForecast(made_at=to_stamp(stamp_s), **(never | known | course | fields))
+    message = FlowForecast(lines=[LineForecast(id="fl-1", channels=[told])])
+    message.header.stamp = to_stamp(stamp_s)
+    return message
+
+
 def anomaly(phase: str, thing: uuid.UUID | None = None, stamp_s: float = NOW_S, **fields: Any) -> FlowAnomaly:
     known = {"line_id": "fl-1", "channel": "flow_rate", "type": "flow_rate_deviation", "confidence": 0.97}
     judged = {"value": 0.06, "expected_min": 0.05, "expected_max": 0.056, "score": 9.0}
@@ -153,6 +168,7 @@ TOPIC_OF = {
     ValveStates: topics.VALVES_STATE,
     PipelineState: topics.PIPELINE_STATE,
     FlowState: topics.FLOW_STATE,
+    FlowForecast: topics.FLOW_FORECAST,
     CameraStates: topics.CAMERAS_STATE,
     ValveActuation: topics.VALVE_ACTUATIONS,
     Leak: topics.PIPELINE_LEAKS,

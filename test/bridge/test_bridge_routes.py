@@ -436,9 +436,28 @@ def test_absurd_question_is_refused_naming_the_field(fake: FakeBridge, path: str
 
 
 def test_prediction_is_not_pretended(fake: FakeBridge) -> None:
-    prediction = fake.get("/flow/prediction")
-    assert (prediction["hasPrediction"], prediction["anomalyCount"]) == (False, 0)
-    assert prediction["reason"]
+    silent = fake.get("/flow/prediction")
+    assert (silent["hasPrediction"], silent["prediction"], silent["reason"]) == (False, None, "FlowIQ is silent")
+    fake.say(make.flow_state())
+    young = fake.get("/flow/prediction")
+    assert (young["hasPrediction"], young["anomalyCount"]) == (False, 0)
+    assert "not seen the line for long enough" in young["reason"]
+
+
+def test_prediction_has_the_next_hour_of_each_metric_and_when_limits_are_reached(fake: FakeBridge) -> None:
+    fake.say(make.flow_state(), make.flow_forecast(high_limit=1.25e6, high_limit_earliest_s=500.0))
+    told = fake.get("/flow/prediction")
+    assert (told["hasPrediction"], told["reason"], list(told["prediction"])) == (True, None, ["pressurePa"])
+    pressure = told["prediction"]["pressurePa"]
+    assert (pressure["unit"], pressure["tag"]) == ("Pa", "PT-601")
+    assert [(point["expected"], point["low"], point["high"]) for point in pressure["points"]] == [
+        (1.2e6, 1.19e6, 1.21e6),
+        (1.2e6, 1.18e6, 1.22e6),
+    ]
+    assert pressure["limits"] == [{"side": "high", "value": 1.25e6, "expectedSec": None, "earliestSec": 500.0}]
+    fake.say(make.flow_forecast(channel="flow_rate", unit="m^3/s", expected=[0.05] * 2, low_limit=0.04))
+    flow = fake.get("/flow/prediction")["prediction"]["flowRateLpm"]
+    assert (flow["unit"], flow["points"][0]["expected"], flow["limits"][0]["value"]) == ("l/min", 3000.0, 2400.0)
 
 
 def test_unknown_flow_line_is_named(fake: FakeBridge) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from plainview_ros.msg import FlowAnomaly, FlowState
+from plainview_ros.flow_iq.forecast import HORIZONS
+from plainview_ros.msg import FlowAnomaly, FlowForecast, FlowState
 from plainview_ros.ros import qos, topics
 from plainview_ros.ros.conversions import from_stamp
 from plainview_ros.srv import ClearFault, InjectFault
@@ -61,7 +62,8 @@ def test_every_fault_of_an_instrument_is_named(graph: Graph) -> None:
     assert {(tag, name) for tag, name in named - wanted if name != "sensor_clock_step"} == set()
 
 
-def test_drift_against_an_instrument_that_measures_the_same_is_named(graph: Graph) -> None:
+def test_drift_against_an_instrument_that_measures_the_same_is_named_and_lines_are_forecast(graph: Graph) -> None:
+    forecasts = graph.collect(FlowForecast, topics.FLOW_FORECAST, qos.STATE)
     states = graph.collect(FlowState, topics.FLOW_STATE, qos.STATE)
     anomalies = graph.collect(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
     graph.start("flow_iq", {"use_sim_time": True})
@@ -75,3 +77,8 @@ def test_drift_against_an_instrument_that_measures_the_same_is_named(graph: Grap
     assert "PT-602" in told.evidence
     assert from_stamp(told.header.stamp) > began_s + PAIR_LEARN_S
     assert {told.type for told in anomalies.messages} - {"sensor_clock_step"} == {"sensor_drift"}
+
+    forecast = forecasts.wait_for(lambda told: all(len(line.channels) == 3 for line in told.lines), "a forecast")
+    for channel in forecast.lines[0].channels:
+        assert len(channel.ahead_s) == len(HORIZONS)
+        assert all(a <= b <= c for a, b, c in zip(channel.low, channel.expected, channel.high, strict=True))

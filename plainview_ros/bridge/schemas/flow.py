@@ -341,7 +341,9 @@ class Prediction(Schema):
 
     has_prediction: bool = Field(examples=[True])
     prediction: dict[str, MetricForecast] | None = Field(
-        default=None, description="by metric, as in `/flow/metrics`; those that cannot be forecast are left out"
+        default=None,
+        description="by metric, as in `/flow/metrics`; those that cannot be forecast are left out",
+        examples=[None],
     )
     reason: str | None = Field(default=None, description="why there is none", examples=[None])
     cached: bool = Field(
