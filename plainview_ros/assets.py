@@ -11,7 +11,7 @@ from datetime import date
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ from plainview_ros.documents import DocumentError, Location, Mistake, Part, load
 from plainview_ros.ros import topics
 
 Quantity = Literal["pressure", "temperature", "flow_rate", "viscosity"]
+QUANTITIES: tuple[str, ...] = get_args(Quantity)
 CameraKind = Literal["visible", "thermal"]
 
 SCAN_ONLY: frozenset[Quantity] = frozenset({"viscosity"})
@@ -40,6 +41,9 @@ def _spelt(pattern: str, expected: str) -> AfterValidator:
 Id = Annotated[
     str,
     _spelt(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, _ . or -, the first a letter or digit"),
+]
+ChannelName = Annotated[
+    str, _spelt(r"[a-z][a-z0-9_]{0,63}", "1 to 64 lower-case letters, digits or _, the first a letter")
 ]
 TopicName = Annotated[
     str,
@@ -192,7 +196,7 @@ class Valve(Part):
 
 
 class FlowLine(Part):
-    """A line whose flow, pressure, temperature (and viscosity) are judged together; each names an instrument."""
+    """A line whose flow, pressure, temperature (and viscosity) are judged together, and whatever else belongs to it."""
 
     id: Id
     name: str
@@ -200,16 +204,33 @@ class FlowLine(Part):
     pressure: Id
     temperature: Id
     viscosity: Id | None = None
+    channels: dict[ChannelName, Id] = Field(default_factory=dict)
+    """What else is judged with them, of any quantity: an instrument by the name that the channel is to have."""
 
     @property
-    def tags(self) -> dict[Quantity, str]:
-        """Instrument tag of each measured channel."""
+    def named(self) -> dict[Quantity, str]:
+        """Instrument tag of each channel that is named after what it measures."""
         tags: dict[Quantity, str] = {
             "flow_rate": self.flow_rate,
             "pressure": self.pressure,
             "temperature": self.temperature,
         }
         return tags | {"viscosity": self.viscosity} if self.viscosity else tags
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Instrument tag of each channel by the channel's name."""
+        tags: dict[str, str] = {**self.channels}
+        return dict(self.named) | tags
+
+    @model_validator(mode="after")
+    def _channels_are_others(self) -> FlowLine:
+        for name, tag in self.channels.items():
+            if name in QUANTITIES:
+                raise ValueError(f"channels: {name!r} is the name of a channel that has its own field")
+            if list(self.tags.values()).count(tag) > 1:
+                raise ValueError(f"channels: {tag!r} is in the line twice")
+        return self
 
 
 class Camera(Part):
@@ -373,7 +394,7 @@ def _broken_references(rig: Rig) -> Iterable[Mistake]:
         instrument = rig.instrument.get(tag)
         if instrument is None:
             yield location, f"no instrument has the tag {tag!r}"
-        elif instrument.quantity != quantity:
+        elif quantity is not None and instrument.quantity != quantity:
             yield location, f"expected a {quantity} instrument, {tag!r} measures {instrument.quantity}"
 
     length_m = rig.pipeline.length_m
@@ -392,7 +413,8 @@ def _broken_references(rig: Rig) -> Iterable[Mistake]:
                 yield ("cameras", i, "watches", j), f"expected the id of a valve or section, found {asset!r}"
 
 
-def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity]]:
+def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity | None]]:
+    """Where a tag is named, and what its instrument has to measure there; ``None``: anything."""
     for i, item in enumerate(rig.instruments):
         if item.redundant_with is not None:
             yield ("instruments", i, "redundant_with"), item.redundant_with, item.quantity
@@ -407,5 +429,7 @@ def _tag_uses(rig: Rig) -> Iterable[tuple[Location, str, Quantity]]:
         if valve.temperature is not None:
             yield ("valves", i, "temperature"), valve.temperature, "temperature"
     for i, line in enumerate(rig.flow_lines):
-        for quantity, tag in line.tags.items():
+        for quantity, tag in line.named.items():
             yield ("flow_lines", i, quantity), tag, quantity
+        for name, tag in line.channels.items():
+            yield ("flow_lines", i, "channels", name), tag, None

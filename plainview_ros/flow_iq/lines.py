@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from plainview_ros.alerts import Alert, AlertBook
 from plainview_ros.alerts import Severity as AlertSeverity
-from plainview_ros.assets import FlowLine, OperatingLimits, Quantity, Rig
+from plainview_ros.assets import FlowLine, OperatingLimits, Rig
 from plainview_ros.flow_iq.anomaly import Anomaly, Band, Channel, Severity
 from plainview_ros.flow_iq.baseline import (
     BaselineAction,
@@ -45,8 +45,7 @@ SET_BACK_S = 60.0
 class ChannelReport:
     """One channel now, in its SI unit."""
 
-    channel: Quantity
-    tag: str
+    channel: Channel
     newest: Sample | None
     is_stale: bool
     summary: Summary | None
@@ -116,7 +115,7 @@ class Told(NamedTuple):
 class _Line:
     def __init__(self, line: FlowLine, rig: Rig, limits: Limits, window_s: float, row_s: float) -> None:
         self.line = line
-        instruments = [(quantity, rig.instrument[tag]) for quantity, tag in line.tags.items()]
+        instruments = [(name, rig.instrument[tag]) for name, tag in line.tags.items()]
         self.detector = LineDetector(
             line.id, [Channel(name, item.tag, item.quantity, item.sigma) for name, item in instruments], limits
         )
@@ -245,8 +244,7 @@ class FlowLines:
                 line.line,
                 [
                     ChannelReport(
-                        channel=channel.quantity,
-                        tag=channel.tag,
+                        channel=channel,
                         newest=self._readings.newest(channel.tag),
                         is_stale=self._readings.is_stale(channel.tag, monotonic_s),
                         summary=line.summaries[index].at(now_s),

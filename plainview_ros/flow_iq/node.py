@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from plainview_ros.alerts import Alert
-from plainview_ros.flow_iq.anomaly import UNITS, Anomaly
+from plainview_ros.flow_iq.anomaly import Anomaly
 from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, UnknownLineError
 from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import ChannelForecast, ChannelReport, FlowLines, InstrumentFault, LineReport
@@ -181,7 +181,7 @@ class FlowIqNode(ModuleNode):
 
     def health(self) -> list[Health]:
         reports = self._lines.reports(self.now_s(), monotonic())
-        stale = sorted({channel.tag for report in reports for channel in report.channels if channel.is_stale})
+        stale = sorted({channel.channel.tag for report in reports for channel in report.channels if channel.is_stale})
         values: dict[str, object] = {
             "source": self._source,
             "learning": ", ".join(report.line.id for report in reports if report.is_learning),
@@ -281,9 +281,9 @@ def line_message(report: LineReport) -> FlowLineState:
 def channel_message(report: ChannelReport) -> ChannelState:
     newest, summary, band = report.newest, report.summary, report.band
     return ChannelState(
-        channel=report.channel,
-        tag=report.tag,
-        unit=UNITS[report.channel],
+        channel=report.channel.name,
+        tag=report.channel.tag,
+        unit=report.channel.unit,
         value=newest.value if newest else math.nan,
         stamp=to_stamp(newest.stamp_s if newest else None),
         stale=report.is_stale,

@@ -48,7 +48,7 @@ def test_lines_ask_for_their_instruments_only(feed: Feed) -> None:
 
 def test_report_has_every_channel_measured_or_not(feed: Feed, rig: Rig) -> None:
     (report,) = feed.lines.reports(feed.now_s, feed.now_s)
-    channels = {channel.channel: channel for channel in report.channels}
+    channels = {channel.channel.name: channel for channel in report.channels}
     assert list(channels) == ["flow_rate", "pressure", "temperature"]
     pressure = channels["pressure"]
     assert pressure.newest is not None
@@ -64,7 +64,7 @@ def test_report_has_every_channel_measured_or_not(feed: Feed, rig: Rig) -> None:
 
 def test_old_value_is_reported_stale(feed: Feed) -> None:
     (report,) = feed.lines.reports(feed.now_s + 3.0, feed.now_s + 3.0)
-    stale = {channel.channel for channel in report.channels if channel.is_stale}
+    stale = {channel.channel.name for channel in report.channels if channel.is_stale}
     assert stale == {"flow_rate", "pressure"}, "the temperature's deadline is 5 s"
 
 
@@ -185,3 +185,23 @@ def test_memory_of_other_instruments_is_not_used_and_said_so(feed: Feed, rig: Ri
 )
 def test_source_is_simulated_only_while_nobody_else_publishes(publishers: list[str], source: str) -> None:
     assert judge_source(publishers, ["simulator"]) == source
+
+
+def test_further_channels_are_judged_and_told_by_their_names(rig: Rig) -> None:
+    (line,) = rig.flow_lines
+    further = line.model_copy(update={"channels": {"separator_pressure": "PT-602", "gas_flow": "FT-501"}})
+    lines = FlowLines(rig.model_copy(update={"flow_lines": (further,)}), Limits(), 3600.0)
+    chance = random.Random(1)
+    told: list[Anomaly | InstrumentFault] = []
+    for second in range(400):
+        now_s = 1000.0 + second
+        for tag, value in (("PT-601", 1e6), ("PT-602", 1.1e6 if second >= 300 else 1e6)):
+            sample = Sample(tag, "pressure", chance.gauss(value, 800.0), now_s)
+            told += lines.read(sample, now_s, now_s).anomalies
+    (report,) = lines.reports(now_s, now_s)
+    assert [channel.channel.name for channel in report.channels] == [
+        *("flow_rate", "pressure", "temperature", "separator_pressure", "gas_flow")
+    ]
+    opened = next(anomaly for anomaly in told if isinstance(anomaly, Anomaly))
+    assert (opened.worst.channel.name, opened.worst.channel.tag) == ("separator_pressure", "PT-602")
+    assert opened.type == "pressure_deviation"

@@ -82,6 +82,26 @@ def test_instruments_that_measure_the_same_are_one_group_however_they_are_chaine
             "redundant_with: PT-602",
             "instruments[9].redundant_with: expected another instrument than 'PT-602' itself",
         ),
+        (
+            "rate_hz: 2, redundant_with: PT-601",
+            "rate_hz: 2, limits: {low: 2.0e6, high: 1.0e6}",
+            "instruments[9].limits: Value error, low must be below high",
+        ),
+        (
+            "temperature: TT-601",
+            "temperature: TT-601, channels: {pressure: PT-602}",
+            "flow_lines[0]: Value error, channels: 'pressure' is the name of a channel that has its own field",
+        ),
+        (
+            "temperature: TT-601",
+            "temperature: TT-601, channels: {second_pressure: PT-601}",
+            "flow_lines[0]: Value error, channels: 'PT-601' is in the line twice",
+        ),
+        (
+            "temperature: TT-601",
+            "temperature: TT-601, channels: {second_pressure: PT-999}",
+            "flow_lines[0].channels.second_pressure: no instrument has the tag 'PT-999'",
+        ),
         ("length_m: 2000", "length_m: -1", "pipeline.sections[0].length_m: Input should be greater than 0, found -1"),
         ("length_m: 2000", "length_m: .nan", "pipeline.sections[0].length_m: Input should be a finite number"),
         ("length_m: 2000", "length_m: far", "pipeline.sections[0].length_m: Input should be a valid number"),
