@@ -23,8 +23,12 @@ NOMINAL = {"flow_rate": 0.1, "pressure": 2.0e6, "temperature": 45.0, "viscosity"
 """What the instruments read, with one thousandth of noise [SI units]."""
 
 
-def write_rig(path: Path, lines: int) -> None:
-    """Write the default rig with so many flow lines of four instruments each, all of which FlowIQ judges."""
+def write_rig(path: Path, lines: int, *, in_pairs: bool = False) -> None:
+    """Write the default rig with so many flow lines of four instruments each, all of which FlowIQ judges.
+
+    Args:
+        in_pairs: make one line of eight channels of every two.
+    """
     rig: dict[str, Any] = yaml.safe_load((REPOSITORY / "config" / "rig.yaml").read_text(encoding="utf-8"))
     for line in range(lines):
         tags = {quantity: f"{prefix}-b{line}" for quantity, (prefix, _) in CHANNELS.items()}
@@ -32,6 +36,9 @@ def write_rig(path: Path, lines: int) -> None:
         rig["instruments"] += [
             {"tag": tag, "quantity": quantity, "range": CHANNELS[quantity][1]} for quantity, tag in tags.items()
         ]
+        if in_pairs and line % 2:
+            other = rig["flow_lines"].pop()
+            rig["flow_lines"][-1]["channels"] = {f"other_{quantity}": other[quantity] for quantity in CHANNELS}
     del rig["flow_lines"][0]  # the default rig's own line, whose instruments nobody plays
     path.write_text(json.dumps(rig, default=str), encoding="utf-8")  # JSON is YAML
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -57,11 +58,16 @@ class StampGate:
     whose clock is wrong must not look fresh or reorder history. Five seconds ahead are allowed because at many times
     real time a sample overtakes the tick of ``/clock`` that it belongs to. A clock that itself steps back by more than
     that (a simulation started again) starts the order afresh.
+
+    Args:
+        late_s: how much older than the newest of its source a stamp may be: for who puts them in order [s].
     """
 
-    def __init__(self, future_s: float = 5.0, past_s: float = 60.0) -> None:
+    def __init__(self, future_s: float = 5.0, past_s: float = 60.0, late_s: float = 0.0) -> None:
         self._future_s = future_s
         self._past_s = past_s
+        self._late_s = late_s
+        self._recent_s: dict[str, deque[float]] = {}
         self._newest_stamp_s: dict[str, float] = {}
         self._newest_now_s = -math.inf
 
@@ -79,18 +85,32 @@ class StampGate:
             raise BadSampleError("old_stamp", f"{source}: stamp {stamp_s:.3f} is {now_s - stamp_s:.3f} s old")
         if now_s < self._newest_now_s - self._future_s:
             self._newest_stamp_s.clear()
+            self._recent_s.clear()
         self._newest_now_s = now_s
-        if stamp_s <= self._newest_stamp_s.get(source, -math.inf):
+        newest_s = self._newest_stamp_s.get(source, -math.inf)
+        if stamp_s <= newest_s - self._late_s or stamp_s == newest_s or self._is_known(source, stamp_s):
             raise BadSampleError("not_newer", f"{source}: stamp {stamp_s:.3f} is not newer than the one before")
-        self._newest_stamp_s[source] = stamp_s
+        self._newest_stamp_s[source] = max(stamp_s, newest_s)
+
+    def _is_known(self, source: str, stamp_s: float) -> bool:
+        """Whether a stamp that may be late was there before; it is remembered."""
+        if not self._late_s:
+            return False
+        recent_s = self._recent_s.setdefault(source, deque())
+        while recent_s and recent_s[0] <= stamp_s - self._late_s:
+            recent_s.popleft()
+        if recent_s and stamp_s < recent_s[-1] and stamp_s in recent_s:
+            return True
+        recent_s.append(stamp_s)
+        return False
 
 
 class SampleGate:
     """Turns raw readings into samples, one gate per node; stamps are checked by a :class:`StampGate`."""
 
-    def __init__(self, rig: Rig, future_s: float = 5.0, past_s: float = 60.0) -> None:
+    def __init__(self, rig: Rig, future_s: float = 5.0, past_s: float = 60.0, late_s: float = 0.0) -> None:
         self._rig = rig
-        self._stamps = StampGate(future_s, past_s)
+        self._stamps = StampGate(future_s, past_s, late_s)
 
     def admit(self, tag: str, quantity: Quantity | None, value: float, stamp_s: float, now_s: float) -> Sample:
         """Check one reading.

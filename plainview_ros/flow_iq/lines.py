@@ -21,7 +21,7 @@ from plainview_ros.flow_iq.baseline import (
 )
 from plainview_ros.flow_iq.detectors import Limits, LineDetector
 from plainview_ros.flow_iq.forecast import Forecast, Forecaster, Reach, reach
-from plainview_ros.flow_iq.rows import RowAssembler
+from plainview_ros.flow_iq.rows import Row, RowAssembler
 from plainview_ros.flow_iq.sensor_faults import FaultTransition, FaultType, Sensors
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
 from plainview_ros.samples import Readings, Refusal, Sample
@@ -119,18 +119,26 @@ class _Line:
         self.detector = LineDetector(
             line.id, [Channel(name, item.tag, item.quantity, item.sigma) for name, item in instruments], limits
         )
-        self.summaries = [RollingSummary(window_s) for _ in instruments]
+        self._window_s = window_s
+        self.start_statistics()
         self.forecasters = [Forecaster() for _ in instruments]
         self.limits = [item.limits for _, item in instruments]
         self.word: Word | None = None
         self._rows = RowAssembler(len(instruments), row_s)
         self._newest_s = 0.0
 
+    def start_statistics(self) -> None:
+        self.summaries = [RollingSummary(self._window_s) for _ in self.detector.channels]
+
     def read(self, index: int, sample: Sample) -> list[Anomaly]:
+        rows: list[Row] = []
+        if sample.stamp_s < self._newest_s - SET_BACK_S:
+            rows += self._rows.start_over()
+            self.start_statistics()
+            self._newest_s = sample.stamp_s
+        self._newest_s = max(self._newest_s, sample.stamp_s)
         self.summaries[index].add(sample.stamp_s, sample.value)
         self.forecasters[index].add(sample.stamp_s, sample.value)
-        rows = [*self._rows.start_over()] if sample.stamp_s < self._newest_s - SET_BACK_S else []
-        self._newest_s = sample.stamp_s if rows else max(self._newest_s, sample.stamp_s)
         rows += self._rows.add(index, sample.stamp_s, sample.value)
         return [anomaly for row in rows for anomaly in self.detector.update(row)]
 
@@ -147,7 +155,6 @@ class FlowLines:
 
     def __init__(self, rig: Rig, limits: Limits, window_s: float, row_s: float = 1.0) -> None:
         self._readings = Readings(rig)
-        self._window_s = window_s
         self._alerts = AlertBook("flow-iq")
         self._lines = {line.id: _Line(line, rig, limits, window_s, row_s) for line in rig.flow_lines}
         self._of_tag: dict[str, list[tuple[_Line, int]]] = {}
@@ -170,10 +177,16 @@ class FlowLines:
     def read(self, sample: Sample, now_s: float, monotonic_s: float) -> Told:
         """Take one sample; returns the transitions that it causes.
 
-        The values of an instrument at fault are not judged; the line's other channels are.
+        The values of an instrument at fault are not judged; the line's other channels are. A sample that was overtaken
+        by a newer one of its instrument still counts for the line, and says nothing of the instrument.
         """
-        self._readings.update(sample, now_s, monotonic_s)
-        told = self._of_faults(self._sensors.accept(sample, now_s))
+        newest = self._readings.newest(sample.tag)
+        if newest is not None and newest.stamp_s - SET_BACK_S <= sample.stamp_s < newest.stamp_s:
+            refusal = Refusal(sample.tag, "not_newer", sample.value, sample.stamp_s)
+            told = self._of_faults(self._sensors.refuse(refusal, now_s))
+        else:
+            self._readings.update(sample, now_s, monotonic_s)
+            told = self._of_faults(self._sensors.accept(sample, now_s))
         fault = self._sensors.fault(sample.tag)
         if fault is None or fault.type in OF_TIME:
             for line, index in self._of_tag.get(sample.tag, ()):
@@ -230,7 +243,7 @@ class FlowLines:
         line.word = Word(action, requested_by, now_s)
         line.detector.is_frozen = action == "freeze"
         if action == "reset":
-            line.summaries = [RollingSummary(self._window_s) for _ in line.summaries]
+            line.start_statistics()
             line.forecasters = [Forecaster() for _ in line.forecasters]
         if action not in ("learn", "reset"):
             return Told([], [])

@@ -15,6 +15,7 @@ from plainview_ros.flow_iq.baseline import BaselineAction, StillLearningError, U
 from plainview_ros.flow_iq.detectors import Limits
 from plainview_ros.flow_iq.lines import ChannelForecast, ChannelReport, FlowLines, InstrumentFault, LineReport
 from plainview_ros.flow_iq.memory import Memory, MemoryInUseError, fingerprint
+from plainview_ros.flow_iq.rows import LATE_S
 from plainview_ros.flow_iq.source import Source, judge_source
 from plainview_ros.msg import Alert as AlertMsg
 from plainview_ros.msg import ChannelForecast as ChannelForecastMsg
@@ -131,7 +132,7 @@ class FlowIqNode(ModuleNode):
         self._publish_forecasts = self.publisher(FlowForecast, topics.FLOW_FORECAST, qos.STATE)
         self._publish_anomaly = self.publisher(FlowAnomaly, topics.FLOW_ANOMALIES, qos.EVENT)
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
-        self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample, self._on_refused)
+        self._feed = InstrumentFeed(self, self._lines.tags, self._on_sample, self._on_refused, LATE_S)
         self.serve(FlowBaseline, topics.SET_BASELINE, self._set_baseline)
         self._remember()
         # On the wall clock, so that values still turn stale when a simulation's clock stands.

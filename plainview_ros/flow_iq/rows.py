@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 MISSING = math.nan
 
+LATE_S = 5.0
+"""Samples may come so much later than others."""
+
 FORGET = 0.999
 """Per row: what samples overtook each other by is a tenth after 2300 rows without."""
 
@@ -39,7 +42,7 @@ class RowAssembler:
         late_s: how much later than others a channel's samples may come [s].
     """
 
-    def __init__(self, channels: int, row_s: float = 1.0, late_s: float = 5.0) -> None:
+    def __init__(self, channels: int, row_s: float = 1.0, late_s: float = LATE_S) -> None:
         self._row_s = row_s
         self._late_s = late_s
         self._newest_s = [-math.inf] * channels

@@ -1,6 +1,6 @@
 """Statistics over a sliding window of time, for any sampling rate and for stamps that are not equally spaced.
 
-Stamps must not go back; when they do (a clock that was set back), the window starts afresh.
+Samples may come in any order; one that is older than the window is of a clock that was set back, and starts it afresh.
 """
 
 from __future__ import annotations
@@ -51,12 +51,15 @@ class RollingSummary:
 
     def add(self, stamp_s: float, value: float) -> None:
         start_s = stamp_s - stamp_s % self._slice_s
-        if self._buckets and start_s < self._buckets[-1].start_s:
+        if self._buckets and stamp_s < self._buckets[-1].start_s - self._window_s:
             self._buckets.clear()
-        if self._buckets and start_s == self._buckets[-1].start_s:
-            self._buckets[-1].add(value)
+        place = len(self._buckets)
+        while place and start_s < self._buckets[place - 1].start_s:
+            place -= 1
+        if place and start_s == self._buckets[place - 1].start_s:
+            self._buckets[place - 1].add(value)
         else:
-            self._buckets.append(_Bucket(start_s, value))
+            self._buckets.insert(place, _Bucket(start_s, value))
         self._forget_before(stamp_s - self._window_s)
 
     def at(self, now_s: float) -> Summary | None:

@@ -103,6 +103,7 @@ class InstrumentFeed:
         tags: the instruments it wants.
         on_sample: called on the node's executor thread with each sample, in the order they arrive.
         on_refused: called in the same way with each reading of a wanted tag that was refused; it is logged in any case.
+        late_s: how much older than the newest of its tag a sample may be; by default all are in order [s].
     """
 
     def __init__(
@@ -111,12 +112,13 @@ class InstrumentFeed:
         tags: Collection[str],
         on_sample: Callable[[Sample], object],
         on_refused: Callable[[Refusal], object] | None = None,
+        late_s: float = 0.0,
     ) -> None:
         self._node = node
         self._tags = frozenset(tags)
         self._on_sample = on_sample
         self._on_refused = on_refused
-        self._gate = SampleGate(node.rig)
+        self._gate = SampleGate(node.rig, late_s=late_s)
         wanted = [node.rig.instrument[tag] for tag in sorted(self._tags)]
         self._topics = {topics.SCAN}
         node.subscribe(ScanFrame, topics.SCAN, self._on_scan, qos.SENSOR)

@@ -118,6 +118,19 @@ def test_step_is_learnt_against_opened_worsened_and_closed(graph: Graph, states:
     assert from_uuid_msg(over.alert_id) == from_uuid_msg(worse.alert_id)
 
 
+def test_a_frame_that_was_overtaken_counts_and_is_not_the_newest(graph: Graph, states: Inbox) -> None:
+    scan = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
+    graph.start("flow_iq")
+    states.wait_for(lambda state: state.publishers, "the test among the publishers")
+    for age_s, pressure_pa in ((3.0, 1.1e6), (1.0, 1.2e6), (2.0, 1.0e6)):
+        frame = ScanFrame(tags=["PT-601"], values=[pressure_pa], quality=[ScanFrame.QUALITY_GOOD])
+        frame.header.stamp = graph.stamp(-age_s)
+        scan.publish(frame)
+    told = states.wait_for(lambda state: state.lines[0].channels[1].min == 1.0e6, "the late frame in the statistics")
+    pressure = told.lines[0].channels[1]
+    assert (pressure.value, pressure.max, pressure.mean) == (1.2e6, 1.2e6, pytest.approx(1.1e6))
+
+
 def test_source_follows_who_publishes(graph: Graph, states: Inbox) -> None:
     graph.start("flow_iq")
     states.wait_for(lambda state: state.source == FlowState.SOURCE_NONE and not state.publishers, "no source")

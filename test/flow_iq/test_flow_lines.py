@@ -205,3 +205,24 @@ def test_further_channels_are_judged_and_told_by_their_names(rig: Rig) -> None:
     opened = next(anomaly for anomaly in told if isinstance(anomaly, Anomaly))
     assert (opened.worst.channel.name, opened.worst.channel.tag) == ("separator_pressure", "PT-602")
     assert opened.type == "pressure_deviation"
+
+
+def test_samples_that_overtake_each_other_give_the_same_anomalies(rig: Rig) -> None:
+    chance = random.Random(1)
+    samples = [
+        Sample("PT-601", "pressure", chance.gauss(1.1e6 if 300 <= second < 350 else 1e6, 800.0), 1000.0 + second)
+        for second in range(500)
+    ]
+    late = sorted(samples, key=lambda sample: sample.stamp_s + chance.choice((0.0, 0.0, 0.0, 2.5)))
+    assert late != samples
+    told = []
+    for order in (samples, late):
+        lines = FlowLines(rig, Limits(), 3600.0)
+        anomalies = [a for sample in order for a in lines.read(sample, sample.stamp_s, sample.stamp_s).anomalies]
+        told.append([(a.phase, a.stamp_s, a.worst.value) for a in anomalies if isinstance(a, Anomaly)])
+        assert len(told[-1]) == len(anomalies), "and none of the instrument"
+        (report,) = lines.reports(1500.0, 1500.0)
+        assert report.channels[1].summary == pytest.approx(
+            (min(s.value for s in samples), max(s.value for s in samples), sum(s.value for s in samples) / 500)
+        )
+    assert told[0] == told[1] != []

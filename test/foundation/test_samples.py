@@ -130,3 +130,13 @@ def test_no_stamp_makes_a_value_fresher_than_its_receipt(rig: Rig, age_s: float,
     if later_s > rig.instrument["PT-101"].deadline_s:
         assert readings.is_stale("PT-101", 100.0 + later_s + 1e-6)
     assert readings.newest("PT-101") is not None
+
+
+def test_late_stamps_are_admitted_once_by_who_puts_them_in_order() -> None:
+    gate = StampGate(late_s=5.0)
+    for stamp_s in (100.0, 103.0, 101.0, 99.0, 104.0):
+        gate.admit("a", stamp_s, 104.0)
+    for stamp_s in (104.0, 101.0, 99.0, 98.0):
+        with pytest.raises(BadSampleError, match="not newer"):
+            gate.admit("a", stamp_s, 104.0)
+    gate.admit("b", 98.0, 104.0)
