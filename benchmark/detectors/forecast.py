@@ -20,6 +20,8 @@ one value, and always right."""
 LONGEST = 3000
 """Steps of a record that are used at the most, from its beginning."""
 
+SETS = {"NAB": "nab/*.npz", "3W, normal": "3w/0_*.npz", "3W, an event": "3w/[1-9]_*.npz"}
+
 SHOWN_S = (300.0, 1800.0, 3600.0)
 
 
@@ -81,8 +83,8 @@ def _outcome(items: NDArray[np.float64]) -> Outcome:
 
 def records() -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
     """Of each channel the name of its set, its stamps and its readings."""
-    for folder, pattern in (("nab", "*.npz"), ("3w", "0_*.npz")):
-        for path in sorted((scores.DATA / folder).glob(pattern)):
+    for label, pattern in SETS.items():
+        for path in sorted(scores.DATA.glob(pattern)):
             with np.load(path, allow_pickle=False) as record:
                 t, values = record["t"].astype(float), record["X"].astype(float)
             step_s = max(float(np.median(np.diff(t))), CELL_S)
@@ -90,14 +92,14 @@ def records() -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
                 continue  # it says nothing of the times that are forecast
             used = t <= t[0] + LONGEST * step_s
             for column in values.T:
-                yield folder, t[used], column[used]
+                yield label, t[used], column[used]
 
 
 def table() -> str:
     outcomes: dict[str, list[dict[float, Outcome]]] = defaultdict(list)
-    for folder, t, x in records():
+    for label, t, x in records():
         if (outcome := judged(t, x)) is not None:
-            outcomes[folder].append(outcome)
+            outcomes[label].append(outcome)
     section = Section(
         "Forecast",
         "Share of the readings in the 90 % band, forecast as the node does from the first minute on; the error of the"
@@ -105,18 +107,18 @@ def table() -> str:
         " Channels that stand still are left out: their band is always right.",
         ("set", "channels", "ahead", "in the band", "middle", "width", "forecasts"),
     )
-    for folder, channels in outcomes.items():
+    for label, channels in outcomes.items():
         for ahead_s in SHOWN_S:
-            _add(section, folder, f"{ahead_s / 60:.0f} min", [c[ahead_s] for c in channels if ahead_s in c])
-        _add(section, folder, "all", [o for c in channels for o in c.values()], len(channels))
+            _add(section, label, f"{ahead_s / 60:.0f} min", [c[ahead_s] for c in channels if ahead_s in c])
+        _add(section, label, "all", [o for c in channels for o in c.values()], len(channels))
     return section.markdown()
 
 
-def _add(section: Section, folder: str, ahead: str, outcomes: list[Outcome], channels: int | None = None) -> None:
+def _add(section: Section, label: str, ahead: str, outcomes: list[Outcome], channels: int | None = None) -> None:
     inside, told = sum(o.inside for o in outcomes), sum(o.told for o in outcomes)
     middle = np.exp(np.mean([np.log(o.error / o.standing) for o in outcomes if o.standing and o.error]))
     width = np.exp(np.mean([np.log(o.width / o.standing) for o in outcomes if o.standing and o.width]))
     section.add(
-        *(folder, str(channels or len(outcomes)), ahead, against(100 * inside / told, least=88.0, most=92.0) + " %"),
+        *(label, str(channels or len(outcomes)), ahead, against(100 * inside / told, least=88.0, most=92.0) + " %"),
         *(number(float(middle)), number(float(width)), f"{told:,}"),
     )
