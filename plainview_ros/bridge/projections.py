@@ -11,10 +11,10 @@ from math import inf
 from plainview_ros.bridge.answers import Projection
 from plainview_ros.bridge.context import Bridge
 from plainview_ros.bridge.health import EXECUTOR_SILENT_S
-from plainview_ros.bridge.state import PARTS
 from plainview_ros.ros import topics
+from plainview_ros.system import MODULES
 
-STATES = tuple(PARTS)
+STATES = tuple(module.state_topic for module in MODULES)
 
 ACTIVE_MISSION_S = 0.1
 """A mission under way moves on all the time: its progress may be told this late."""

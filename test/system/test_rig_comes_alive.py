@@ -30,8 +30,10 @@ def test_stroke_over_http_moves_the_valve_and_the_oil(start_system: StartSystem,
     system = start_system(cameras=False)
     joints = graph.collect(JointState, topics.JOINT_STATES, qos.SENSOR)
     events = system.web.events()
-    before_pa = {v["id"]: v["pressurePa"] for v in system.web.get("/valves")}["v-103"]
-    before_lpm = system.web.get("/flow/metrics")["current"]["flowRateLpm"]
+    valve = system.web.get_until("/valves/v-103", lambda now: now["pressurePa"] is not None, "a pressure")
+    before_pa = valve["pressurePa"]
+    metrics = system.web.get_until("/flow/metrics", lambda now: now["current"]["flowRateLpm"] is not None, "a flow")
+    before_lpm = metrics["current"]["flowRateLpm"]
 
     answer = system.web.post("/valves/v-103/actuate", {"targetPosition": 0.2})
     assert answer.status_code == 200
