@@ -37,7 +37,7 @@ run: setup
 	$(workspace) && exec plainview up
 
 test: setup
-	$(workspace) && python -m pytest
+	$(workspace) && python -m pytest -n 2  # most tests wait for processes: two at a time take half the time
 
 lint: setup
 	$(workspace) && python -m ruff check . && python -m ruff format --check . && python -m mypy && lint-imports

@@ -18,6 +18,7 @@ from typing import Any
 import rclpy
 from builtin_interfaces.msg import Time
 from rcl_interfaces.srv import GetParameters
+from rclpy.action import ActionClient
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -293,6 +294,13 @@ class Graph:
         inbox = Inbox(topic)
         self.node.create_subscription(message_type, topic, inbox.put, qos)
         return inbox
+
+    def action_client(self, action_type: Any, name: str) -> ActionClient:
+        """A client of an action, made on the graph's own thread.
+
+        While it is being made rclpy lets another thread spin it already, which then ends with an AttributeError.
+        """
+        return self.result(self._executor.create_task(ActionClient, self.node, action_type, name))
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """Response of a service, once it is there."""

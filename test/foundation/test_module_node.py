@@ -13,7 +13,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from rclpy.action import ActionClient
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
 from rclpy.task import Future
@@ -103,7 +102,7 @@ class Bench:
         self.input = graph.publisher(String, "input", qos.COMMAND)
         self.echo = graph.collect(String, "echo", qos.EVENT)
         self.diagnostics = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.COMMAND)
-        self.client = ActionClient(graph.node, ActuateValve, "act")
+        self.client = graph.action_client(ActuateValve, "act")
 
     def input_status(self, level: bytes) -> DiagnosticStatus:
         message = self.diagnostics.wait_for_next(lambda m: m.status[0].level == level, f"diagnostics {level!r}")

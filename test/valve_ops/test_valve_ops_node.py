@@ -16,7 +16,6 @@ from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.action import ActionClient
 from sensor_msgs.msg import FluidPressure, JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -151,7 +150,7 @@ class Site:
         self.actuations = self.graph.collect(ValveActuation, topics.VALVE_ACTUATIONS, qos.EVENT)
         self.alerts = self.graph.collect(Alert, topics.ALERTS, qos.EVENT)
         self.diagnostics = self.graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.COMMAND)
-        self.client = ActionClient(self.graph.node, ActuateValve, topics.ACTUATE_VALVE)
+        self.client = self.graph.action_client(ActuateValve, topics.ACTUATE_VALVE)
         self.node = self.start()
 
     def start(self) -> NodeProcess:
@@ -442,7 +441,7 @@ def test_shutdown_in_mid_stroke_holds_the_valve_and_the_process_lives(site: Site
 
 def test_goal_before_any_position_is_refused(tmp_path: Path, graph: Graph) -> None:
     graph.start("valve_ops")
-    client = ActionClient(graph.node, ActuateValve, topics.ACTUATE_VALVE)
+    client = graph.action_client(ActuateValve, topics.ACTUATE_VALVE)
     assert client.wait_for_server(DEADLINE_S)
     handle = graph.result(client.send_goal_async(ActuateValve.Goal(valve_id="v-101", target_position=1.0)))
     result = graph.result(handle.get_result_async()).result
