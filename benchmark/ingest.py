@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from benchmark.bench import Bench
+from benchmark.children import PATIENCE_S
 from benchmark.process_cost import cpu_s
 from benchmark.results import Repetitions, Section
 from benchmark.rig import write_rig
@@ -65,7 +66,7 @@ def measure_module(bench: Bench, cell: IngestCell, seconds: float) -> IngestFigu
         idle_share = _share(module.pid, 2.0)
         spent_s, began_s = cpu_s(module.pid), monotonic()
         publisher.tell("go")
-        publisher.answer()
+        publisher.answer(PATIENCE_S + messages / cell.rate_hz)
         spent_s, took_s = cpu_s(module.pid) - spent_s, monotonic() - began_s
         return IngestFigures(spent_s / (messages * cell.readings) * 1e6, spent_s / took_s, idle_share)
 
@@ -78,7 +79,7 @@ def measure_subscriber(bench: Bench, cell: IngestCell, seconds: float) -> float:
         bench.publisher(cell.source, cell.rate_hz, messages, cell.lines) as publisher,
     ):
         publisher.tell("go")
-        publisher.answer()
+        publisher.answer(PATIENCE_S + messages / cell.rate_hz)
         taken = subscriber.answer()
         if taken["received"] < 0.99 * messages:
             raise subscriber.failure(f"has received {taken['received']} of {messages} messages")
