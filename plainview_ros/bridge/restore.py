@@ -62,7 +62,12 @@ TOPICS: Mapping[str, str] = {table: topic for topic, (table, _, _) in TRANSITION
 
 FIELDS: Mapping[str, frozenset[str]] = {
     topics.VALVE_ACTUATIONS: frozenset(("error_msg",)),
-    topics.PIPELINE_LEAKS: frozenset(("rate_m3s", "evidence", "statistic_m3", "threshold_m3", "window_s")),
+    topics.PIPELINE_LEAKS: frozenset(
+        (
+            *("rate_m3s", "rate_std_m3s", "volume_std_m3", "position_std_m", "began_at"),
+            *("evidence", "statistic", "threshold", "window_s"),
+        )
+    ),
     topics.FLOW_ANOMALIES: frozenset(
         (
             *("tag", "unit", "score", "confidence", "evidence", "channels", "contributions"),

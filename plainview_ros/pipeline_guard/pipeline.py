@@ -52,6 +52,7 @@ class PipelineNow:
     sections: list[SectionNow]
     profile: list[PressureNow]
     open_leaks: list[Leak]
+    suspected_leaks: list[Leak]
     recent_leaks: list[Leak]
     volume_lost_m3: float
 
@@ -82,14 +83,17 @@ class PipelineGuard:
         """Instruments it needs samples of."""
         return frozenset(self._users)
 
+    @property
+    def has_open_leaks(self) -> bool:
+        return bool(self._leaks.open_leaks)
+
     def add(self, sample: Sample, now_s: float, monotonic_s: float) -> Outcome:
         """Take a sample of one of ``tags``, received now (on the node's clock and on the monotonic one)."""
         self._readings.update(sample, now_s, monotonic_s)
         outcome = Outcome()
         for section_id in self._users[sample.tag]:
-            sound = self._leaks.is_sound(section_id)
-            for judgement in self._watches[section_id].add(sample, sound=sound):
-                outcome.leaks += self._leaks.judge(section_id, judgement)
+            for judgement in self._watches[section_id].add(sample):
+                outcome.leaks += [leak for leak in self._leaks.judge(section_id, judgement) if leak.is_certain]
         outcome.alerts += self._alerts_of(outcome.leaks)
         return outcome
 
@@ -100,7 +104,8 @@ class PipelineGuard:
             UnknownLeakError, AlreadyRepairedError: see :meth:`LeakBook.resolve`.
         """
         leak = self._leaks.resolve(leak_id, resolved_by, note, stamp_s)
-        self._watches[leak.section].start_over()
+        if self._leaks.is_sound(leak.section):
+            self._watches[leak.section].start_over()
         return Outcome([leak], self._alerts_of([leak]))
 
     def now(self, monotonic_s: float) -> PipelineNow:
@@ -117,6 +122,7 @@ class PipelineGuard:
                 PressureNow(tapping, self._value(tapping.tag), is_stale(tapping.tag)) for tapping in self._tappings
             ],
             open_leaks=open_leaks,
+            suspected_leaks=self._leaks.suspects,
             recent_leaks=self._leaks.recent(),
             volume_lost_m3=self._leaks.volume_lost_m3,
         )

@@ -1,17 +1,20 @@
-"""The watch over one section: from its samples to a judgement per step, and how well it can judge now."""
+"""The watch over one section: from its samples to judgements, and how well it can judge now."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from plainview_ros.assets import Rig, Section
-from plainview_ros.pipeline_guard.balance import Balance, VolumeBalance
-from plainview_ros.pipeline_guard.sequential_test import MeterError, PageTest
+from plainview_ros.pipeline_guard.calibration import ReadingSpread, Wander, calibrate, spread
+from plainview_ros.pipeline_guard.detector import Doubts, Judgement, LeakDetector
+from plainview_ros.pipeline_guard.evidence import Search
+from plainview_ros.pipeline_guard.line_model import CHANNELS, Channel, grid
+from plainview_ros.pipeline_guard.readings import StepReadings
 from plainview_ros.samples import Sample
 
 Guard = Literal["learning", "watching", "transient", "blind"]
@@ -19,53 +22,28 @@ Guard = Literal["learning", "watching", "transient", "blind"]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What is asked of the test. Each field is a ROS parameter of the same name."""
+    """What is asked of the watch."""
 
-    window_s: float = 30.0
-    """Over which rates are averaged and the present sensitivity is stated."""
-    step_s: float = 0.5
+    step_s: float = 0.25
+    """Wanted time step of the line model."""
+    cadence_s: float = 1.0
+    """Wanted time between two judgements."""
+    window_s: float = 900.0
+    """How far back a leak may have begun that is looked for."""
     smallest_leak: float = 0.005
-    """Share of the flow; half of it, and not less than the accuracy of the meters, is no evidence of a leak."""
+    """Share of the flow; what is less than half of it is no leak."""
     false_alarm_interval_d: float = 365.0
     """Mean time between two false alarms of a section that noise causes [d]."""
-    meter_correlation_s: float = 5.0
-    """How long a meter's random error stays alike; 0 would be white noise from step to step."""
-    line_pack_doubt: float = 0.25
-    """Share of the line pack correction that is not believed."""
-    clock_skew_s: float = 0.2
-    """How far the stamps of two meters may disagree."""
     learning_s: float = 60.0
-    """Steady flow that is seen before the watch begins."""
+    """Steady flow that is learned from before the watch begins."""
     memory_s: float = 3600.0
-    """Time over which the meters' disagreement is averaged."""
-    meter_error_limit: float = 2.0
-    """Largest disagreement put down to the meters, in standard deviations of both together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What one step of the balance says."""
-
-    stamp_s: float
-    step_s: float
-    imbalance_m3s: float
-    """Corrected for line pack and the meters' error, over this step."""
-    rate_m3s: float
-    """The same over the window, or since it is suspected if that is shorter."""
-    flow_m3s: float
-    """What the section carries, over the window."""
-    usual_flow_m3s: float
-    """What it carries when it is sound and steady, learned with the meters' error."""
-    limit_share: float
-    """What the test has summed up, as a share of its limit. 0: nothing is missing; 1: volume is missing; in between:
-    undecided."""
-    statistic_m3: float
-    """The sum itself, which may have passed the limit in this step."""
-    missing_m3: float
-    """Since it is suspected."""
-    suspected_s: float
-    limit_m3: float
-    """What the sum had to reach."""
+    """Time over which the meters' constant error is learned."""
+    wave_speed_doubt: float = Doubts.wave_speed
+    impedance_doubt: float = Doubts.impedance
+    friction_doubt: float = Doubts.friction
+    meter_gain_doubt: float = Doubts.meter_gain
+    clock_skew_s: float = Doubts.clock_skew_s
+    meter_wander: float = Wander.fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +54,17 @@ class Condition:
     reason: str
     imbalance_m3s: float = math.nan
     threshold_m3s: float = math.nan
-    """Mean imbalance over the window that would open a leak."""
+    """Smallest leak that would be found within seconds."""
     window_s: float = 0.0
+
+
+@dataclass
+class _Lesson:
+    """What was read while nothing is known yet."""
+
+    first: int = 0
+    steps: list[list[float]] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
 
 
 class SectionWatch:
@@ -86,123 +73,109 @@ class SectionWatch:
     Args:
         rig: whose instruments the section names.
         section: what is watched.
-        sensitivity: what is asked of the test.
+        sensitivity: what is asked of it.
     """
 
+    STEADY = 0.05
+    """Share of the flow by which it may change while it is learned from."""
+    TRANSIENT = 1.5
+    """Times the usual size of a leak that can be found, from which on the line is said to be in a transient."""
+
     def __init__(self, rig: Rig, section: Section, sensitivity: Sensitivity) -> None:
-        meters = [rig.instrument[tag] for tag in (section.inlet.flow_rate, section.outlet.flow_rate)]
-        accuracy_m3s = math.hypot(*(meter.sigma for meter in meters))
-        noise_m3_rt_s = accuracy_m3s * math.sqrt(2 * sensitivity.meter_correlation_s + sensitivity.step_s)
-        self.tags = (section.inlet.flow_rate, section.outlet.flow_rate, section.inlet.pressure, section.outlet.pressure)
-        self._sensitivity = sensitivity
-        self._accuracy_m3s = accuracy_m3s
-        self._balance = VolumeBalance(
-            section,
-            rig.fluid.density_kg_m3,
-            sensitivity.step_s,
-            {tag: rig.instrument[tag].deadline_s for tag in self.tags},
-        )
-        self._meter_error = MeterError(
-            sensitivity.meter_error_limit * accuracy_m3s, noise_m3_rt_s, sensitivity.memory_s
-        )
-        self._test = PageTest(noise_m3_rt_s, sensitivity.false_alarm_interval_d * 86400)
-        self._window: deque[_Step] = deque(maxlen=max(1, round(sensitivity.window_s / self._balance.step_s)))
-        self._newest_s = -math.inf
+        self._rig, self._section, self._sensitivity = rig, section, sensitivity
+        ends = (section.inlet, section.outlet)
+        self.tags = tuple(tag for end in ends for tag in (end.pressure, end.flow_rate))
+        self._grid = grid(section, rig.fluid, sensitivity.step_s)
+        self._readings = StepReadings(self._grid.step_s, {tag: rig.instrument[tag].deadline_s for tag in self.tags})
+        self._lesson = _Lesson()
+        self._detector: LeakDetector | None = None
+        self._newest = -1
+        self._judgement: Judgement | None = None
 
-    def add(self, sample: Sample, *, sound: bool) -> Iterator[Judgement]:
-        """Judge the steps that a sample completes; nothing while learning.
-
-        Args:
-            sample: of one of ``tags``.
-            sound: whether no leak of the section is open, so that the meters' error may be learned.
-        """
-        for balance in self._balance.add(sample):
-            judgement = self._judge(balance, sound)
-            if judgement is not None:
-                yield judgement
+    def add(self, sample: Sample) -> Iterator[Judgement]:
+        """The judgements that a sample of one of ``tags`` completes; none while learning."""
+        if self._detector is None:
+            self._lesson.values.setdefault(sample.tag, []).append(sample.value)
+        for number, means in self._readings.add(sample):
+            yield from self._step(number, means)
 
     def start_over(self) -> None:
-        """Forget the evidence, keep what was learned of the meters."""
-        self._test.start_over()
+        """Forget the evidence, keep what was learned."""
+        if self._detector is not None:
+            self._detector.start_over()
 
     def condition(self, is_stale: Callable[[str], bool]) -> Condition:
         """How the section is watched now, given which tags are stale."""
         stale = [tag for tag in self.tags if is_stale(tag)]
         if stale:
             return Condition("blind", f"no fresh value from {', '.join(stale)}")
-        if not self._window:
-            return Condition(
-                "learning", f"waiting for {self._balance.travel_time_s + self._balance.step_s:.1f} s of values"
-            )
-        imbalance_m3s = self._mean(lambda step: step.imbalance_m3s)
-        window_s = len(self._window) * self._balance.step_s
-        if not self._has_learned:
-            learned, asked = self._meter_error.learned_s, self._sensitivity.learning_s
-            reason = f"{learned:.0f} s of {asked:g} s of steady flow seen"
-            return Condition("learning", reason, imbalance_m3s, window_s=window_s)
-        allowance_m3s = self._mean(lambda step: step.allowance_m3s)
-        doubt_m3s = self._mean(lambda step: step.doubt_m3s)
-        threshold_m3s = allowance_m3s + doubt_m3s + self._test.limit_at(allowance_m3s) / window_s
-        if doubt_m3s <= allowance_m3s:
-            return Condition("watching", "", imbalance_m3s, threshold_m3s, window_s)
-        reason = f"pressure or flow is changing, the threshold is wider by {doubt_m3s:.2g} m3/s"
-        return Condition("transient", reason, imbalance_m3s, threshold_m3s, window_s)
+        judgement = self._judgement
+        if judgement is None:
+            learned_s, asked_s = len(self._lesson.steps) * self._grid.step_s, self._sensitivity.learning_s
+            return Condition("learning", f"{min(learned_s, asked_s):.0f} s of {asked_s:g} s of steady flow seen")
+        now = (judgement.imbalance_m3s, judgement.detectable_m3s, LeakDetector.RATE_S)
+        ratio = judgement.detectable_m3s / judgement.undisturbed_m3s
+        if ratio <= self.TRANSIENT:
+            return Condition("watching", "", *now)
+        return Condition("transient", f"{judgement.doubt}: only leaks {ratio:.1f} times as large are found", *now)
 
-    @property
-    def _has_learned(self) -> bool:
-        return self._meter_error.learned_s >= min(self._sensitivity.learning_s, self._sensitivity.memory_s)
+    def _step(self, number: int, means: list[float]) -> Iterator[Judgement]:
+        is_next, self._newest = number == self._newest + 1, number
+        if self._detector is None:
+            if not is_next:
+                self._lesson = _Lesson(first=number)
+            self._lesson.steps.append(means)
+            yield from self._learn()
+            return
+        if not is_next:
+            self._detector.interrupted()
+        yield from self._judge(self._detector, number, means)
 
-    def _judge(self, balance: Balance, sound: bool) -> Judgement | None:
-        if abs(balance.stamp_s - self._newest_s) > 1.5 * balance.step_s:  # values were missing, or the clock began anew
-            self._window.clear()
-            self._test.start_over()
-        self._newest_s = balance.stamp_s
-        step = self._step(balance)
-        self._window.append(step)
-        learned = self._has_learned
-        if learned:
-            self._test.update(step.imbalance_m3s, step.allowance_m3s, step.doubt_m3s, balance.step_s)
-        if sound and step.doubt_m3s <= step.allowance_m3s and self._test.share < 0.25:
-            self._meter_error.learn(balance.imbalance_m3s, balance.flow_m3s, balance.step_s)
-        return self._judgement(balance, step) if learned else None
+    def _judge(self, detector: LeakDetector, number: int, means: list[float]) -> Iterator[Judgement]:
+        judgement = detector.step(means, (number + 1) * self._grid.step_s)
+        if judgement is not None:
+            self._judgement = judgement
+            yield judgement
 
-    def _step(self, balance: Balance) -> _Step:
+    def _learn(self) -> Iterator[Judgement]:
+        """Begin to watch when enough steady flow was seen, with what was seen."""
+        needed = math.ceil(self._sensitivity.learning_s / self._grid.step_s)
+        steps = self._lesson.steps
+        if len(steps) < needed:
+            return
+        seen = np.array(steps)
+        flows = seen[:, [1, 3]]
+        half = len(steps) // 2
+        change = np.abs(flows[half:].mean(axis=0) - flows[:half].mean(axis=0)).max()
+        if change > self.STEADY * max(float(np.abs(flows).mean()), 1e-9):
+            del steps[: needed // 4]
+            self._lesson.first += needed // 4
+            return
+        lasted_s = len(steps) * self._grid.step_s
+        spreads: dict[Channel, ReadingSpread] = {}
+        accuracies: dict[Channel, float] = {}
+        for channel, tag in zip(CHANNELS, self.tags, strict=True):
+            accuracies[channel] = self._rig.instrument[tag].accuracy
+            spreads[channel] = spread(self._lesson.values[tag], lasted_s, accuracies[channel])
         asked = self._sensitivity
-        allowance_m3s = max(asked.smallest_leak / 2 * balance.flow_m3s, self._accuracy_m3s)
-        skew_m3s = balance.swing_m3s * min(1.0, asked.clock_skew_s / balance.step_s)
-        return _Step(
-            imbalance_m3s=balance.imbalance_m3s - self._meter_error.value_m3s,
-            allowance_m3s=allowance_m3s + self._meter_error.doubt_m3s(balance.flow_m3s),
-            doubt_m3s=asked.line_pack_doubt * abs(balance.line_pack_m3s) + skew_m3s,
-            flow_m3s=balance.flow_m3s,
+        wander = Wander(asked.meter_wander, asked.meter_wander, asked.meter_wander)
+        calibration = calibrate(self._section, self._rig.fluid, self._grid, seen, spreads, accuracies, wander)
+        doubts = Doubts(
+            asked.wave_speed_doubt,
+            asked.impedance_doubt,
+            asked.friction_doubt,
+            asked.meter_gain_doubt,
+            asked.clock_skew_s,
         )
-
-    def _judgement(self, balance: Balance, step: _Step) -> Judgement:
-        test = self._test
-        recent = test.share > 0 and test.suspected_s < self._sensitivity.window_s
-        return Judgement(
-            stamp_s=balance.stamp_s,
-            step_s=balance.step_s,
-            imbalance_m3s=step.imbalance_m3s,
-            rate_m3s=test.missing_m3 / test.suspected_s if recent else self._mean(lambda step: step.imbalance_m3s),
-            flow_m3s=self._mean(lambda step: step.flow_m3s),
-            usual_flow_m3s=self._meter_error.flow_m3s,
-            limit_share=test.share,
-            statistic_m3=test.statistic_m3,
-            missing_m3=test.missing_m3,
-            suspected_s=test.suspected_s,
-            limit_m3=test.limit_m3,
+        self._detector = detector = LeakDetector(
+            calibration,
+            Search(longest_s=asked.window_s),
+            doubts,
+            asked.smallest_leak,
+            asked.false_alarm_interval_d * 86400,
+            asked.memory_s,
+            asked.cadence_s,
         )
-
-    def _mean(self, quantity: Callable[[_Step], float]) -> float:
-        return fmean(map(quantity, self._window))
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One step of the window: imbalance, what of it is no evidence, and how far it may be off."""
-
-    imbalance_m3s: float
-    allowance_m3s: float
-    doubt_m3s: float
-    flow_m3s: float
+        lesson, self._lesson = self._lesson, _Lesson()
+        for number, means in enumerate(lesson.steps, lesson.first):
+            yield from self._judge(detector, number, means)

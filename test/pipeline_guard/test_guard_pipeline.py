@@ -60,28 +60,35 @@ def watchman(rig: Rig) -> Watchman:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_leak_of_five_percent_is_found_in_its_section_with_its_size(watchman: Watchman, section: str) -> None:
+def test_a_leak_of_five_percent_is_found_in_its_section_with_its_size_and_place(
+    watchman: Watchman, rig: Rig, section: str
+) -> None:
     watchman.run(90)
     watchman.leak(section, 0.05)
     watchman.run(20)
     (leak, *_) = watchman.leaks
     assert {leak.section for leak in watchman.leaks} == {section}
-    assert leak.detected_at_s - 90 < 10  # measured: 6 s
-    assert leak.statistic_m3 > leak.threshold_m3
-    assert leak.rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.25)
+    assert leak.detected_at_s - 90 < 5  # measured: 1 s
+    assert leak.statistic > leak.threshold
+    assert leak.rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.5)
     (alert, *_) = watchman.alerts
     assert (alert.asset_kind, alert.asset_id, alert.code, alert.phase) == ("section", section, "leak", "raised")
     watchman.run(40)
     (now,) = watchman.guard.now(watchman.plant.time_s).open_leaks
+    middle_m = rig.pipeline.start_of(section) + 1000
+    assert now.position_m == pytest.approx(middle_m, abs=100)
     assert now.rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.05)
     assert now.volume_m3 == pytest.approx(60 * watchman.plant.pipeline.leak_flow_m3s, rel=0.1)
 
 
-def test_a_leak_of_one_percent_is_found_within_minutes(watchman: Watchman) -> None:
+@pytest.mark.parametrize("share", [0.01, 0.005])
+def test_a_small_leak_is_found_within_seconds(watchman: Watchman, share: float) -> None:
     watchman.run(120)
-    watchman.leak("D-East", 0.01)
+    watchman.leak("D-East", share)
     watchman.run(180)
-    assert [(leak.section, leak.severity) for leak in watchman.leaks] == [("D-East", "minor")]
+    assert {(leak.section, leak.severity, leak.status) for leak in watchman.leaks} == {("D-East", "minor", "active")}
+    assert watchman.leaks[0].detected_at_s - 120 < 15  # measured: 2 and 3 s
+    assert len({leak.leak_id for leak in watchman.leaks}) == 1
 
 
 def test_noise_does_not_make_the_severity_of_a_leak_at_a_limit_flap(watchman: Watchman) -> None:
@@ -94,10 +101,13 @@ def test_noise_does_not_make_the_severity_of_a_leak_at_a_limit_flap(watchman: Wa
         if sample.tag in watchman.guard.tags:
             watchman.leaks += watchman.guard.add(sample, sample.stamp_s, sample.stamp_s).leaks
             flapping += without.add(sample, sample.stamp_s, sample.stamp_s).leaks
-    told = Counter(leak.section for leak in watchman.leaks)
-    assert set(told) == set(SECTIONS)
-    assert max(told.values()) <= 2, "found, and at most one change of severity"
-    assert max(Counter(leak.section for leak in flapping).values()) > 4, "no leak of this test lies at a limit"
+    assert {leak.section for leak in watchman.leaks} == set(SECTIONS)
+    changes, without_deadband = (
+        Counter(leak.section for leak in leaks if leak.evidence.startswith("was "))
+        for leaks in (watchman.leaks, flapping)
+    )
+    assert max(changes.values(), default=0) <= 1
+    assert max(without_deadband.values()) > 3, "no leak of this test lies at a limit"
 
 
 def test_no_leak_in_an_hour_of_strokes_and_demand_changes(rig: Rig) -> None:
@@ -122,8 +132,11 @@ def test_no_leak_in_an_hour_of_strokes_and_demand_changes(rig: Rig) -> None:
 def test_a_valve_closed_and_opened_again_is_no_leak(watchman: Watchman, valve: str) -> None:
     watchman.run(70)
     watchman.plant.command(valve, 0.0)
-    watchman.run(16)
-    assert "transient" in watchman.conditions().values()
+    seen: set[str] = set()
+    for _ in range(16):
+        watchman.run(1)
+        seen |= set(watchman.conditions().values())
+    assert "transient" in seen
     watchman.run(60)
     watchman.plant.command(valve, 1.0)
     watchman.run(60)
@@ -175,8 +188,8 @@ def test_a_leak_resolved_too_early_is_found_again_as_a_new_one(watchman: Watchma
     watchman.run(20)
     resolved = watchman.guard.resolve(watchman.leaks[0].leak_id, "Kari", "", watchman.plant.time_s)
     assert [alert.phase for alert in resolved.alerts] == ["cleared"]
-    watchman.run(20)
-    assert [leak.status for leak in watchman.leaks] == ["active", "active"]
+    watchman.run(40)
+    assert {leak.status for leak in watchman.leaks} == {"active"}
     assert len({leak.leak_id for leak in watchman.leaks}) == 2
 
 
@@ -203,5 +216,5 @@ def test_what_it_can_find_is_said_before_and_after_learning(watchman: Watchman) 
     watchman.run(60)
     watching = watchman.guard.now(watchman.plant.time_s).sections[0].condition
     assert (watching.guard, watching.reason, watching.window_s) == ("watching", "", pytest.approx(30, abs=0.5))
-    assert watching.threshold_m3s == pytest.approx(0.013 * watchman.plant.pipeline.nominal_flow_m3s, rel=0.2)
+    assert 0.002 < watching.threshold_m3s / watchman.plant.pipeline.nominal_flow_m3s < 0.008
     assert abs(watching.imbalance_m3s) < watching.threshold_m3s

@@ -22,7 +22,7 @@ from ros_graph import REPOSITORY, Graph, NodeProcess, Publisher
 
 FLOW = 0.04
 METERS = ["FT-101", "FT-201", "FT-301", "FT-401", "FT-501", "FT-601"]
-QUICK: dict[str, object] = {"learning_s": 5.0, "window_s": 5.0}
+QUICK: dict[str, object] = {"learning_s": 5.0, "window_s": 60.0}
 HISTORY_S = 50
 """The node takes values up to a minute old, so the test need not wait for what happened before it began."""
 SCAN_PERIOD_S = 0.2
@@ -40,7 +40,7 @@ class Line:
         self._publisher = graph.publisher(ScanFrame, topics.SCAN, qos.SENSOR)
 
     def leak(self, meter: str, rate_m3s: float) -> None:
-        """From now on this much is lost just before a meter."""
+        """From now on this much is lost just before a meter; all at once, as no compressible line does."""
         with self._lock:
             for tag in METERS[METERS.index(meter) :]:
                 self._values[tag] = FLOW - rate_m3s
@@ -105,7 +105,7 @@ def test_a_balanced_line_is_watched_and_a_leak_of_five_percent_is_told(
     assert (watched.flow_in_m3s, watched.flow_out_m3s) == (FLOW, FLOW)
     assert watched.imbalance_m3s == pytest.approx(0, abs=1e-6)
     assert 0 < watched.threshold_m3s < 0.1 * FLOW
-    assert watched.window_s == pytest.approx(5, abs=0.5)
+    assert watched.window_s == 30
     assert leaks.messages == alerts.messages == []
 
     line.leak("FT-401", 0.05 * FLOW)
@@ -113,7 +113,7 @@ def test_a_balanced_line_is_watched_and_a_leak_of_five_percent_is_told(
     assert (leak.section, leak.status) == ("C-South", Leak.STATUS_ACTIVE)
     assert leak.severity in (Leak.SEVERITY_MAJOR, Leak.SEVERITY_CRITICAL)
     assert leak.rate_m3s == pytest.approx(0.05 * FLOW, rel=0.25)
-    assert leak.statistic_m3 > leak.threshold_m3 > 0
+    assert leak.statistic > leak.threshold > 0
     assert leak.window_s > 0
     assert leak.evidence
     assert math.isnan(leak.position_m)
@@ -141,7 +141,7 @@ def test_a_leak_is_resolved_over_the_service(graph: Graph, node: NodeProcess, li
     states = graph.collect(PipelineState, topics.PIPELINE_STATE, qos.STATE)
     states.wait_for(lambda state: section(state, "A-North").flow_out_m3s == FLOW, "state of the line whole again")
     leaks = graph.collect(Leak, topics.PIPELINE_LEAKS, qos.EVENT)  # after it was published: events are latched
-    leak = leaks.wait_for(lambda _: True, "leak")
+    leak = leaks.wait_for(lambda leak: leak.section == "A-North" and leak.status == Leak.STATUS_ACTIVE, "leak")
     alerts = graph.collect(Alert, topics.ALERTS, qos.EVENT)
     raised = alerts.wait_for(lambda alert: alert.asset_id == "A-North", "alert")
     assert raised.severity == Alert.SEVERITY_CRITICAL
@@ -155,8 +155,8 @@ def test_a_leak_is_resolved_over_the_service(graph: Graph, node: NodeProcess, li
     cleared = alerts.wait_for(lambda alert: alert.phase == Alert.PHASE_CLEARED, "cleared alert")
     assert cleared.alert_id == raised.alert_id
     state = states.wait_for(lambda state: state.recent_leaks, "state with the repaired leak")
-    assert state.integrity_score == 100
-    assert not state.open_leaks
+    assert leak.leak_id in [item.leak_id for item in state.recent_leaks]
+    assert leak.leak_id not in [item.leak_id for item in state.open_leaks]
 
     again = graph.call(ResolveLeak, topics.RESOLVE_LEAK, request)
     assert again.error_code == ResolveLeak.Response.ALREADY_REPAIRED

@@ -36,10 +36,14 @@ router = APIRouter(prefix="/pipeline", tags=["PipelineGuard"])
 async def alerts(bridge: BridgeDep) -> PipelineAlerts:
     active = bridge.state.active_leaks()
     state = bridge.state.snapshot(PIPELINE_STATE)
+    state["suspected_leaks"] if state else []
     return PipelineAlerts(
         active_leak_count=len(active),
         critical_count=sum(record.latest["severity"] == "critical" for record in active),
         active_leaks=[Leak.of(record) for record in active[:20]],
+        suspected_leaks=[Leak.of(Record(leak["header"]["stamp"], leak)) for leak in state["suspected_leaks"]]
+        if state
+        else [],
         recent_history=[Leak.of(record) for record in bridge.state.leaks.newest(10)],
         integrity=round(state["integrity_score"] or 0) if state else 0,
         stale=bridge.state.is_stale(PIPELINE_STATE),

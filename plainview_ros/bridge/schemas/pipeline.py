@@ -11,7 +11,7 @@ from plainview_ros.bridge.journal import Record
 from plainview_ros.bridge.schemas.base import Body, Instant, Schema, Score, litres, lpm
 
 LeakSeverity = Literal["minor", "major", "critical"]
-LeakStatus = Literal["active", "contained", "repaired"]
+LeakStatus = Literal["active", "contained", "repaired", "suspected"]
 Risk = Literal["low", "medium", "high"]
 
 
@@ -25,11 +25,15 @@ class Leak(Schema):
     id: str = Field(examples=["0d3c1a52-9c7e-4f0e-8f38-3a4f5b6c7d8e"])
     severity: LeakSeverity
     location: Location
-    volume_estimate: float | None = Field(description="[l] lost since it was detected", examples=[412.5])
+    volume_estimate: float | None = Field(description="[l] lost since it began", examples=[412.5])
+    volume_std: float | None = Field(description="[l] standard deviation of it", examples=[20.0])
     detected_at: Instant
+    began_at: Instant | None = Field(description="estimated")
     status: LeakStatus
     rate_lpm: float | None = Field(description="[l/min] estimated", examples=[165.0])
+    rate_std_lpm: float | None = Field(description="[l/min] standard deviation of it", examples=[4.0])
     position_m: float | None = Field(description="[m] from the inlet of the pipeline", examples=[4950.0])
+    position_std_m: float | None = Field(description="[m] standard deviation of it", examples=[20.0])
     evidence: str = Field(description="why PipelineGuard says so", examples=["0.0027 m3/s, 5.1% of the flow"])
 
     @classmethod
@@ -40,10 +44,14 @@ class Leak(Schema):
             severity=leak["severity"],
             location=Location(latitude=leak["latitude"], longitude=leak["longitude"], section=leak["section"]),
             volume_estimate=litres(leak["volume_m3"]),
+            volume_std=litres(leak["volume_std_m3"]),
             detected_at=leak["detected_at"] or record.since_s,
+            began_at=leak["began_at"],
             status=leak["status"],
             rate_lpm=lpm(leak["rate_m3s"]),
+            rate_std_lpm=lpm(leak["rate_std_m3s"]),
             position_m=leak["position_m"],
+            position_std_m=leak["position_std_m"],
             evidence=leak["evidence"],
         )
 
@@ -52,6 +60,7 @@ class PipelineAlerts(Schema):
     active_leak_count: int = Field(examples=[1])
     critical_count: int = Field(examples=[0])
     active_leaks: list[Leak] = Field(description="the last 20, newest first")
+    suspected_leaks: list[Leak] = Field(description="the evidence is not complete; no alarm was given")
     recent_history: list[Leak] = Field(description="the last 10 of any status, newest first")
     integrity: Score
     stale: bool = Field(description="PipelineGuard has been silent for too long, or was never heard", examples=[False])
