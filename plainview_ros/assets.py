@@ -21,6 +21,7 @@ from plainview_ros.ros import topics
 
 Quantity = Literal["pressure", "temperature", "flow_rate", "viscosity"]
 QUANTITIES: tuple[str, ...] = get_args(Quantity)
+UNITS: dict[Quantity, str] = {"pressure": "Pa", "flow_rate": "m^3/s", "temperature": "degC", "viscosity": "Pa s"}
 CameraKind = Literal["visible", "thermal"]
 
 SCAN_ONLY: frozenset[Quantity] = frozenset({"viscosity"})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from plainview_ros.assets import Quantity
+from plainview_ros.assets import UNITS, Quantity
 
 Severity = Literal["low", "medium", "high"]
 Phase = Literal["opened", "updated", "closed"]
@@ -21,8 +21,6 @@ ANOMALY_TYPES: dict[Quantity, str] = {
     "viscosity": "viscosity_change",
 }
 """Of the channel that contributes most; names of the HTTP contract."""
-
-UNITS: dict[Quantity, str] = {"pressure": "Pa", "flow_rate": "m^3/s", "temperature": "degC", "viscosity": "Pa s"}
 
 
 class Band(NamedTuple):

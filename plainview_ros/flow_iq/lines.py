@@ -22,9 +22,9 @@ from plainview_ros.flow_iq.baseline import (
 from plainview_ros.flow_iq.detectors import Limits, LineDetector
 from plainview_ros.flow_iq.forecast import Forecast, Forecaster, Reach, reach
 from plainview_ros.flow_iq.rows import Row, RowAssembler
-from plainview_ros.flow_iq.sensor_faults import FaultTransition, FaultType, Sensors
 from plainview_ros.flow_iq.statistics import RollingSummary, Summary
 from plainview_ros.samples import Readings, Refusal, Sample
+from plainview_ros.sensor_faults import FaultTransition, FaultType, Sensors
 
 ALERT_CODE: Literal["flow_anomaly"] = "flow_anomaly"
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainview_ros.pipeline_guard.calibration import Calibration
 from plainview_ros.pipeline_guard.evidence import HypothesisBank, Judged, Search
-from plainview_ros.pipeline_guard.line_model import LineModel
+from plainview_ros.pipeline_guard.line_model import CHANNELS, Channel, LineModel
 from plainview_ros.pipeline_guard.location import Fit, Locator
+from plainview_ros.pipeline_guard.noise import Noise, ReadingNoise, Wandering
 from plainview_ros.pipeline_guard.window import Window
 
 Array = NDArray[np.float64]
@@ -73,6 +74,10 @@ class Judgement:
     """The same while nothing happens."""
     doubt: str
     """What makes them different."""
+    leak_gain: float
+    """By how much a leak explains the residuals better than nothing does [log-likelihood]."""
+    reading_gains: tuple[float, float, float, float]
+    """The same of a wrong reading, per channel."""
     found: bool
     """Whether it is a leak that was not there before."""
     is_fresh: bool
@@ -115,28 +120,27 @@ class LeakDetector:
         self.calibration = calibration
         line = calibration.grid
         self._line = line
+        self._search, self._interval_s = search, false_alarm_interval_s
+        self._out: dict[Channel, float] = {}
         self._slope = calibration.friction.slope(calibration.flow_m3s)
         self._model = LineModel(line, calibration.friction, calibration.static_m3s)
         self._cadence = max(1, round(cadence_s / line.step_s))
         self._smallest_leak = smallest_leak
         self._memory_s = memory_s
-        self._bank = HypothesisBank(
-            calibration.noise,
-            line.reaches,
-            self._slope,
-            line.step_s,
-            search,
-            false_alarm_interval_s,
-            self._cadence * line.step_s,
-        )
-        self._locator = Locator(self._bank.covariances, self._bank.leaks, line.reaches, line.step_s)
-        self._window = Window((1 + len(DOUBTS) + 1, 2), int(self._bank.all_edges[-1]) + self._cadence)
+        self._expect(calibration.noise)
+        self._window = Window((1 + len(DOUBTS) + 2, 2), int(self._bank.all_edges[-1]) + self._cadence)
         self._doubts = doubts
         self._slope_steps = 1
         self._past: deque[tuple[float, float, float, float]] = deque(maxlen=line.reaches + self._slope_steps + 1)
         self._rate_steps = round(self.RATE_S / line.step_s)
+        white = [noise.white_m3s for noise in calibration.noise.readings.values()]
+        self._white_m3s = math.sqrt(1.5) * math.hypot(*white)
+        self._was_over = False
+        self.elsewhere = [0.0] * len(CHANNELS)
+        """Per channel, how much speaks for a wrong reading in the other section that uses it [log-likelihood]."""
+        self._held: dict[Channel, float] = {}
         self._steps = 0
-        self._reference: Array = np.zeros((1 + len(DOUBTS) + 1, 2))
+        self._reference: Array = np.zeros((1 + len(DOUBTS) + 2, 2))
         self._learned_s = 0.0
         self._since_found = math.inf
         self._fitted_s = 0.0
@@ -146,6 +150,38 @@ class LeakDetector:
     @property
     def step_s(self) -> float:
         return self._line.step_s
+
+    def go_without(self, channels: Iterable[Channel], *, forget: bool) -> None:
+        """Go on with the other readings; those left out are NaN from now on, or numbers again where they are not.
+
+        What is left out is taken to keep its distance from the same reading at the other end; how far it may be off
+        then is noise like that of a transmitter, and the size of a leak that can be found follows from it.
+
+        Args:
+            channels: which are left out.
+            forget: whether they have misled before that was noticed.
+        """
+        recent = self._window.mean(round(HELD_S / self._line.step_s)) if self._window.length else self._reference
+        flows, pressures = recent[-2], recent[-1]
+        values = dict(zip(CHANNELS, (pressures[0], flows[0], pressures[1], flows[1]), strict=True))
+        left_out = set(channels)
+        back = self._out.keys() - left_out
+        self._out = {channel: self._out.get(channel, float(values[channel])) for channel in left_out}
+        self._held = {channel: float(values[channel]) for channel in CHANNELS} if not self._held or back else self._held
+        noise = self.calibration.noise
+        flow_m3s = max(abs(float(flows.mean())), abs(self.calibration.flow_m3s))
+        guessed = ReadingNoise(0.0, tuple(Wandering(share * flow_m3s, time_s) for share, time_s in GUESSED))
+        self._expect(replace(noise, readings={**noise.readings, **dict.fromkeys(left_out, guessed)}))
+        if back or forget:
+            self._window = Window(self._reference.shape, int(self._bank.all_edges[-1]) + self._cadence)
+
+    def _expect(self, noise: Noise) -> None:
+        line = self._line
+        cadence_s = self._cadence * line.step_s
+        self._bank = HypothesisBank(
+            noise, line.reaches, self._slope, line.step_s, self._search, self._interval_s, cadence_s
+        )
+        self._locator = Locator(self._bank.covariances, self._bank.leaks, line.reaches, line.step_s)
 
     def start_over(self) -> None:
         """Forget the evidence and the leaks, keep what was learned of the meters."""
@@ -162,7 +198,9 @@ class LeakDetector:
     def step(self, readings: Sequence[float], stamp_s: float) -> Judgement | None:
         """Take the four readings of one step [Pa, m^3/s]; a judgement when one is due."""
         impedance = self._line.impedance_pa_s_m3
-        p_in, q_in, p_out, q_out = readings[0] / impedance, readings[1], readings[2] / impedance, readings[3]
+        p_in, q_in, p_out, q_out = self._completed(
+            [readings[0] / impedance, readings[1], readings[2] / impedance, readings[3]]
+        )
         residuals = self._model.step(p_in, q_in, p_out, q_out)
         self._past.append((p_in, q_in, p_out, q_out))
         self._steps += 1
@@ -172,17 +210,29 @@ class LeakDetector:
         for fit, began in self._accounted:
             gone = self._course(fit, self._steps - began)
             inlet, outlet = inlet - gone[0], outlet - gone[1]
-        self._window.push([(inlet, outlet), *self._courses_of_doubts(), (q_in, q_out)])
+        self._window.push([(inlet, outlet), *self._courses_of_doubts(), (q_in, q_out), (p_in, p_out)])
         if self._steps % self._cadence or self._window.length < MIN_WINDOW_S / self._line.step_s:
             return None
         return self._judge(stamp_s)
+
+    def _completed(self, readings: list[float]) -> list[float]:
+        """The readings, with a guess for each that is left out."""
+        if not self._out:
+            return readings
+        complete = list(readings)
+        for channel, held in self._out.items():
+            index = CHANNELS.index(channel)
+            opposite = CHANNELS[(index + 2) % 4]
+            moved = 0.0 if opposite in self._out else readings[(index + 2) % 4] - self._held[opposite]
+            complete[index] = held + moved
+        return complete
 
     def _judge(self, stamp_s: float) -> Judgement:
         cadence_s = self._cadence * self._line.step_s
         self._bank.reach_back(self._window.length, self._bias_std_m3s)
         means = self._window.means(self._bank.edges) - self._reference[:, :, None]
-        judged = self._bank.judge(means[0], means[1:-1])
-        flow_m3s = float(np.abs(self._window.mean(self._rate_steps)[-1]).max())
+        judged = self._bank.judge(means[0], means[1:-2])
+        flow_m3s = float(np.abs(self._window.mean(self._rate_steps)[-2]).max())
         found = self._since_found >= self.FRESH_S and self._is_leak(judged, flow_m3s)
         fit = None
         if found:
@@ -207,7 +257,7 @@ class LeakDetector:
             stamp_s=stamp_s,
             step_s=cadence_s,
             flow_m3s=flow_m3s,
-            usual_flow_m3s=float(np.abs(self._reference[-1]).max()) or flow_m3s,
+            usual_flow_m3s=float(np.abs(self._reference[-2]).max()) or flow_m3s,
             imbalance_m3s=float((recent[0] - self._reference[0]).mean()) + known,
             accounted_m3s=known,
             imbalance_std_m3s=judged.undisturbed_m3s / estimate.threshold,
@@ -219,6 +269,8 @@ class LeakDetector:
             detectable_m3s=judged.detectable_m3s,
             undisturbed_m3s=judged.undisturbed_m3s,
             doubt=DOUBTS[judged.doubt],
+            leak_gain=judged.leak_gain,
+            reading_gains=judged.reading_gains,
             found=found,
             is_fresh=self._since_found < self.FRESH_S,
             fit=fit,
@@ -226,9 +278,25 @@ class LeakDetector:
 
     def _is_leak(self, judged: Judged, flow_m3s: float) -> bool:
         estimate = judged.estimate
-        if estimate.statistic < estimate.threshold or estimate.size_m3s < self._smallest_leak / 2 * flow_m3s:
+        was_over, self._was_over = self._was_over, estimate.statistic >= estimate.threshold
+        if not self._was_over or estimate.size_m3s < self._smallest_leak / 2 * flow_m3s:
             return False
-        return judged.reading_gain <= (READING_GAIN if judged.signature.growth_s < SLOW_S else -READING_GAIN)
+        usual, worst = self._roughness()
+        if estimate.statistic < usual * estimate.threshold:
+            return False
+        if worst > ROUGH and not was_over and estimate.statistic < CERTAIN * estimate.threshold:
+            return False
+        reading_gain = max(map(sum, zip(judged.reading_gains, self.elsewhere, strict=True))) - judged.leak_gain
+        return reading_gain <= (READING_GAIN if judged.signature.growth_s < SLOW_S else -READING_GAIN)
+
+    def _roughness(self) -> tuple[float, float]:
+        """How much the residuals scatter, as multiples of what they should: most of the last ones, and all of them.
+
+        A leak is a step, which is rough in few places; a transmitter that has become noisy is rough all over.
+        """
+        recent = self._window.recent(ROUGH_STEPS + 2)[0]
+        deviations = np.abs(recent[:, 1:-1] - (recent[:, :-2] + recent[:, 2:]) / 2) / self._white_m3s
+        return max(1.0, float(np.median(deviations, axis=1).max())), max(1.0, float(deviations.mean(axis=1).max()))
 
     @property
     def _bias_std_m3s(self) -> float:
@@ -272,6 +340,7 @@ class LeakDetector:
         """Residuals of a leak at an age [steps]."""
         node = min(max(fit.place * self._line.reaches - 1, 0.0), self._line.reaches - 2.0)
         edges = np.array([0, 1])
+        age = min(age, int(self._bank.all_edges[-1]))
         return fit.size_m3s * self._bank.leaks.means(node, fit.growth_s / self._line.step_s, float(age), edges)[:, 0]
 
     def _courses_of_doubts(self) -> list[tuple[float, float]]:
@@ -300,7 +369,16 @@ class LeakDetector:
         ]
 
 
-MIN_WINDOW_S = 20.0
+HELD_S = 30.0
+"""Over which the value of a reading that is left out is a mean, before it was."""
+GUESSED = ((0.02, 60.0), (0.01, 5.0))
+"""How far the guess for a reading may be off: standard deviations as shares of the flow, and for how long [s]."""
+ROUGH_STEPS = 7
+ROUGH = 2.0
+"""Times the usual scatter from which on a leak has to be seen twice ..."""
+CERTAIN = 2.5
+"""... unless it passes the threshold so many times."""
+MIN_WINDOW_S = 10.0
 """Of residuals, before anything is judged by them."""
 READING_GAIN = 2.0
 """Log-likelihood by which one explanation has to be better than another to be preferred."""

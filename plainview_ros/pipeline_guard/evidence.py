@@ -72,11 +72,10 @@ class Judged(NamedTuple):
 
     signature: Signature
     estimate: Estimate
-    reading_gain: float
-    """By how much the best wrong reading explains the residuals better than the best leak [log-likelihood]."""
-    channel: int
-    """Whose reading that is."""
-    reading: Estimate
+    leak_gain: float
+    """By how much the likeliest leak explains the residuals better than nothing does [log-likelihood]."""
+    reading_gains: tuple[float, float, float, float]
+    """The same of a wrong reading, per channel."""
     detectable_m3s: float
     """Smallest leak that would be found now, if it had begun some :data:`STATED_AGES_S` ago."""
     undisturbed_m3s: float
@@ -196,7 +195,9 @@ class HypothesisBank:
         seen = information > MIN_INFORMATION * information.max()
         is_leak = np.arange(len(courses)) < len(leaks)
         self._signatures = [signature for (signature, _), keep in zip(leaks, seen[is_leak], strict=True) if keep]
-        self._channels = [channel for (channel, _), keep in zip(readings, seen[~is_leak], strict=True) if keep]
+        self._channels = np.array(
+            [channel for (channel, _), keep in zip(readings, seen[~is_leak], strict=True) if keep]
+        )
         self._weights, self._information = weights[seen], information[seen]
         ages_s = [signature.age_s for signature in self._signatures]
         self._thresholds = np.array([self.threshold(age_s) for age_s in ages_s])
@@ -231,8 +232,8 @@ class HypothesisBank:
 
         leaks = len(self._signatures)
         best = int(np.argmax(statistics[:leaks] - self._thresholds))
-        reading = leaks + int(np.argmax(np.abs(statistics[leaks:])))
-        likeliest = max(0.0, float(statistics[:leaks].max()))
+        likelihoods = statistics**2 / 2
+        readings = [float(likelihoods[leaks:][self._channels == channel].max(initial=0.0)) for channel in range(4)]
         widened = self._information[self._stated] / information[self._stated]
         stated = int(self._stated[np.argmax(widened)])
         costs = along[stated] ** 2 / (1 + np.einsum("bd,bd->d", courses, discounted))
@@ -244,9 +245,8 @@ class HypothesisBank:
         return Judged(
             signature=self._signatures[best],
             estimate=estimate(best, float(self._thresholds[best])),
-            reading_gain=(float(statistics[reading]) ** 2 - likeliest**2) / 2,
-            channel=self._channels[reading - leaks],
-            reading=estimate(reading, self.threshold(0.0)),
+            leak_gain=max(0.0, float(statistics[:leaks].max())) ** 2 / 2,
+            reading_gains=(readings[0], readings[1], readings[2], readings[3]),
             detectable_m3s=float(self._thresholds[stated] / np.sqrt(information[stated])),
             undisturbed_m3s=float(self._thresholds[stated] / np.sqrt(self._information[stated])),
             doubt=int(np.argmax(costs[: len(doubts)])),

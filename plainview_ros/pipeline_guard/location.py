@@ -86,14 +86,14 @@ class Locator:
         """The best leak near a supposed age and growth.
 
         Args:
-            window: whose first series are the residuals, the others but the last doubts.
+            window: whose first series are the residuals, the others but the last two doubts.
             reference: what the series of a sound section are.
             longest: steps to look back at most.
             bias_m3s: standard deviation of the constant that each residual is off.
         """
         self._edges = self._close_edges(age_s, min(longest, window.length))
         means = window.means(self._edges) - reference[:, :, None]
-        self._whiten(means[0], means[1:-1], bias_m3s)
+        self._whiten(means[0], means[1:-2], bias_m3s)
         guess = _Candidate(0.0, 0.5, max(1.0, growth_s / self._step_s), age_s / self._step_s)
         coarse: list[_Candidate] = []
         for place in np.linspace(0.02, 0.98, self.PLACES):

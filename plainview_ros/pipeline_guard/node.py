@@ -19,7 +19,7 @@ from plainview_ros.ros.instruments import InstrumentFeed
 from plainview_ros.ros.node import Health, ModuleNode
 from plainview_ros.ros.process import run
 from plainview_ros.ros.settings import Setting
-from plainview_ros.samples import Sample
+from plainview_ros.samples import Refusal, Sample
 from plainview_ros.srv import ResolveLeak
 
 STATE_PERIOD_S = 1.0
@@ -103,20 +103,28 @@ class PipelineGuardNode(ModuleNode):
         self._publish_states = self.publisher(PipelineState, topics.PIPELINE_STATE, qos.STATE)
         self._publish_leak = self.publisher(LeakMsg, topics.PIPELINE_LEAKS, qos.EVENT)
         self._publish_alert = self.publisher(AlertMsg, topics.ALERTS, qos.EVENT)
-        InstrumentFeed(self, self._guard.tags, self._on_sample)
+        InstrumentFeed(self, self._guard.tags, self._on_sample, self._on_refused)
         self.serve(ResolveLeak, topics.RESOLVE_LEAK, self._resolve)
         # On the wall clock, so that values still turn stale when a simulation's clock stands.
-        self.every(STATE_PERIOD_S, self._publish_state, wall=True)
+        self.every(STATE_PERIOD_S, self._look, wall=True)
 
     def health(self) -> list[Health]:
         sections = self._guard.now(monotonic()).sections
         impaired = [f"{section.id} {section.condition.guard}" for section in sections if section.condition.reason]
         values: dict[str, object] = {section.id: section.condition.reason or "watching" for section in sections}
-        blind = any(section.condition.guard == "blind" for section in sections)
-        return [Health("sections", "warn" if blind else "ok", ", ".join(impaired) or "all watched", values)]
+        impeded = any(section.condition.guard in ("blind", "degraded") for section in sections)
+        return [Health("sections", "warn" if impeded else "ok", ", ".join(impaired) or "all watched", values)]
 
     def _on_sample(self, sample: Sample) -> None:
         self._tell(self._guard.add(sample, self.now_s(), monotonic()))
+
+    def _on_refused(self, refusal: Refusal) -> None:
+        self._guard.refuse(refusal, self.now_s())
+
+    def _look(self) -> None:
+        """Which transmitters can be judged by, and how everything stands."""
+        self._tell(self._guard.tick(self.now_s()))
+        self._publish_state()
 
     def _resolve(self, request: ResolveLeak.Request, response: ResolveLeak.Response) -> ResolveLeak.Response:
         try:

@@ -58,6 +58,8 @@ class StepReadings:
 
     def take_in(self, tag: str) -> None:
         """Wait for an instrument again, from its next samples on."""
+        if tag not in self._out:
+            return
         self._out.discard(tag)
         self._means[tag] = StepMeans(self.step_s, self._gap_s[tag])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,7 @@ from plainview_ros.pipeline_guard.line_model import CHANNELS, Channel, grid
 from plainview_ros.pipeline_guard.readings import StepReadings
 from plainview_ros.samples import Sample
 
-Guard = Literal["learning", "watching", "transient", "blind"]
+Guard = Literal["learning", "watching", "transient", "degraded", "blind"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class SectionWatch:
         self._readings = StepReadings(self._grid.step_s, {tag: rig.instrument[tag].deadline_s for tag in self.tags})
         self._lesson = _Lesson()
         self._detector: LeakDetector | None = None
+        self._out: list[str] = []
         self._newest = -1
         self._judgement: Judgement | None = None
 
@@ -99,6 +100,37 @@ class SectionWatch:
         for number, means in self._readings.add(sample):
             yield from self._step(number, means)
 
+    def go_without(self, tags: frozenset[str], misleading: frozenset[str]) -> Iterator[Judgement]:
+        """Go on without some transmitters, of which some misled; what was waiting for them is judged now."""
+        out = [tag for tag in self.tags if tag in tags]
+        if out == self._out:
+            return
+        before = set(self._out)
+        for tag in self.tags:
+            if tag in out:
+                self._readings.take_out(tag)
+            else:
+                self._readings.take_in(tag)
+        self._out = out
+        if self._detector is None:
+            self._lesson = _Lesson()
+        elif not self._is_blind:
+            channels = [channel for channel, tag in zip(CHANNELS, self.tags, strict=True) if tag in out]
+            self._detector.go_without(channels, forget=bool(misleading & (set(out) - before)))
+        for number, means in self._readings.completed():
+            yield from self._step(number, means)
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether an end has no transmitter left."""
+        inlet, outlet = set(self.tags[:2]), set(self.tags[2:])
+        return inlet <= set(self._out) or outlet <= set(self._out)
+
+    def hear_of(self, gains: Mapping[str, float]) -> None:
+        """Take what speaks for a wrong reading of some tags in other sections [log-likelihood]."""
+        if self._detector is not None:
+            self._detector.elsewhere = [gains.get(tag, 0.0) for tag in self.tags]
+
     def start_over(self) -> None:
         """Forget the evidence, keep what was learned."""
         if self._detector is not None:
@@ -106,21 +138,32 @@ class SectionWatch:
 
     def condition(self, is_stale: Callable[[str], bool]) -> Condition:
         """How the section is watched now, given which tags are stale."""
-        stale = [tag for tag in self.tags if is_stale(tag)]
-        if stale:
-            return Condition("blind", f"no fresh value from {', '.join(stale)}")
+        unheard = [tag for tag in self.tags if is_stale(tag) and tag not in self._out]
+        out = ", ".join((*self._out, *unheard))
+        if unheard and self._detector is None:
+            return Condition("blind", f"no fresh value from {out}")
+        if self._is_blind or unheard:
+            return Condition("blind", f"too few transmitters: without {out} an end of the section is not seen")
+        if self._detector is None and self._out:
+            return Condition("learning", f"waiting for {out}")
         judgement = self._judgement
         if judgement is None:
             learned_s, asked_s = len(self._lesson.steps) * self._grid.step_s, self._sensitivity.learning_s
             return Condition("learning", f"{min(learned_s, asked_s):.0f} s of {asked_s:g} s of steady flow seen")
         now = (judgement.imbalance_m3s, judgement.detectable_m3s, LeakDetector.RATE_S)
         ratio = judgement.detectable_m3s / judgement.undisturbed_m3s
+        if self._out:
+            return Condition(
+                "degraded", f"without {out}: leaks from {judgement.detectable_m3s:.2g} m3/s on are found", *now
+            )
         if ratio <= self.TRANSIENT:
             return Condition("watching", "", *now)
         return Condition("transient", f"{judgement.doubt}: only leaks {ratio:.1f} times as large are found", *now)
 
     def _step(self, number: int, means: list[float]) -> Iterator[Judgement]:
         is_next, self._newest = number == self._newest + 1, number
+        if self._is_blind or (self._detector is None and self._out):
+            return
         if self._detector is None:
             if not is_next:
                 self._lesson = _Lesson(first=number)

@@ -54,6 +54,9 @@ FAULT_KINDS: dict[str, FaultKind] = {
     "spiking_sensor": FaultKind(
         "instrument", lambda rig: rig.instrument, "height of a spike, unit of the quantity: one reading in ten seconds"
     ),
+    "noisy_sensor": FaultKind(
+        "instrument", lambda rig: rig.instrument, "multiple of its healthy noise, above 1 to 100", 1.000001, 100.0
+    ),
     "out_of_range_sensor": FaultKind(
         "instrument", lambda rig: rig.instrument, "not used: it reads what a 4-20 mA loop at 21 mA means"
     ),

@@ -276,6 +276,7 @@ class Plant:
 _SENSOR_FAULTS: dict[str, Callable[[TransmitterGroup, Fault], None]] = {
     "frozen_sensor": lambda group, fault: group.freeze(fault.target),
     "spiking_sensor": lambda group, fault: group.spike(fault.target, fault.magnitude),
+    "noisy_sensor": lambda group, fault: group.scatter(fault.target, fault.magnitude),
     "out_of_range_sensor": lambda group, fault: group.fail_high(fault.target),
     "not_a_number_sensor": lambda group, fault: group.fail_to_number(fault.target),
     "silent_sensor": lambda group, fault: group.silence(fault.target),

@@ -56,6 +56,7 @@ class TransmitterGroup:
         self._readings: Array = self._last_truth
         self._offset: Array = np.zeros(len(instruments))
         self._frozen: NDArray[np.bool_] = np.zeros(len(instruments), bool)
+        self._scatter: Array = np.ones(len(instruments))
         self._spikes: dict[str, float] = {}
         self._replaced: dict[str, float] = {}
         self._stamp_steps: dict[str, float] = {}
@@ -66,6 +67,7 @@ class TransmitterGroup:
         """End all faults."""
         self._offset[:] = 0.0
         self._frozen[:] = False
+        self._scatter[:] = 1.0
         for faults in (self._spikes, self._replaced, self._stamp_steps, self._silent):
             faults.clear()
 
@@ -82,6 +84,11 @@ class TransmitterGroup:
     def spike(self, tag: str, height: float) -> None:
         """Add to one reading in ten seconds of an instrument; unit of the quantity."""
         self._spikes[tag] = height
+
+    def scatter(self, tag: str, factor: float) -> None:
+        """Multiply the noise of an instrument, if it is of this group."""
+        if tag in self._index:
+            self._scatter[self._index[tag]] = factor
 
     def fail_high(self, tag: str) -> None:
         """Let an instrument, if it is of this group, read what lies above its range."""
@@ -135,7 +142,7 @@ class TransmitterGroup:
         self._wander = (
             self._kept * self._wander + DRIFT_SHARE * math.sqrt(1 - self._kept**2) * self._accuracy * noise[0]
         )
-        values = truth + self._wander + self._accuracy * noise[1] + self._offset
+        values = truth + self._wander + self._accuracy * self._scatter * noise[1] + self._offset
         if self._spikes and self._count % max(1, round(SPIKE_PERIOD_S * self.rate_hz)) == 0:
             for tag in self._spikes.keys() & self._index.keys():
                 values[self._index[tag]] += self._spikes[tag]

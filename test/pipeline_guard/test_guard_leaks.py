@@ -40,6 +40,8 @@ def judged(share: float, **fields: Any) -> Judgement:
         "detectable_m3s": 0.005 * FLOW,
         "undisturbed_m3s": 0.005 * FLOW,
         "doubt": "",
+        "leak_gain": 10.0,
+        "reading_gains": (0.0, 0.0, 0.0, 0.0),
         "found": False,
         "is_fresh": False,
         "fit": None,

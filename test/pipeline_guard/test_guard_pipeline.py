@@ -11,8 +11,9 @@ import pytest
 from plainview_ros.alerts import Alert
 from plainview_ros.assets import Rig
 from plainview_ros.pipeline_guard.leaks import Leak, SeverityLimits
-from plainview_ros.pipeline_guard.pipeline import PipelineGuard
+from plainview_ros.pipeline_guard.pipeline import Outcome, PipelineGuard
 from plainview_ros.pipeline_guard.watch import Sensitivity
+from plainview_ros.samples import BadSampleError, Refusal, Sample, SampleGate
 from plainview_ros.simulator.faults import Fault
 from plainview_ros.simulator.plant import Plant
 
@@ -28,17 +29,35 @@ class Watchman:
         self.leaks: list[Leak] = []
         self.alerts: list[Alert] = []
         self.silent: set[str] = set()
+        self.gate = SampleGate(rig)
+        self.tick_s = 0.0
         self.restart_guard()
 
     def restart_guard(self) -> None:
         self.guard = PipelineGuard(self.rig, Sensitivity(), SeverityLimits())
+        self.gate = SampleGate(self.rig)
+        self.tick_s = self.plant.time_s
 
     def run(self, seconds: float) -> None:
         for sample in self.plant.run(seconds):
+            now_s = self.plant.time_s
             if sample.tag in self.guard.tags and sample.tag not in self.silent:
-                outcome = self.guard.add(sample, sample.stamp_s, sample.stamp_s)
-                self.leaks += outcome.leaks
-                self.alerts += outcome.alerts
+                self.hear(sample, now_s)
+            if now_s >= self.tick_s:
+                self.tick_s = now_s + 1
+                self.keep(self.guard.tick(now_s))
+
+    def hear(self, sample: Sample, now_s: float) -> None:
+        try:
+            admitted = self.gate.admit(sample.tag, sample.quantity, sample.value, sample.stamp_s, now_s)
+        except BadSampleError as error:
+            self.guard.refuse(Refusal(sample.tag, error.reason, sample.value, sample.stamp_s), now_s)
+        else:
+            self.keep(self.guard.add(admitted, now_s, now_s))
+
+    def keep(self, outcome: Outcome) -> None:
+        self.leaks += outcome.leaks
+        self.alerts += outcome.alerts
 
     def leak(self, section: str, share: float) -> str:
         return self.plant.inject(Fault(kind="leak", target=section, magnitude=share))
@@ -193,16 +212,95 @@ def test_a_leak_resolved_too_early_is_found_again_as_a_new_one(watchman: Watchma
     assert len({leak.leak_id for leak in watchman.leaks}) == 2
 
 
-def test_a_silent_instrument_makes_the_sections_that_need_it_blind(watchman: Watchman) -> None:
-    watchman.run(90)
+WRONG = [
+    *("frozen_sensor", "silent_sensor", "not_a_number_sensor", "out_of_range_sensor"),
+    *("clock_step_sensor:2", "clock_step_sensor:-2", "noisy_sensor:10"),
+]
+
+
+@pytest.mark.parametrize("tag", ["FT-301", "PT-302"])
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_faulty_transmitter_is_named_and_left_out_and_leaks_are_found_without_it(
+    watchman: Watchman, fault: str, tag: str
+) -> None:
+    watchman.run(200)
+    usual = {section.id: section.condition for section in watchman.guard.now(watchman.plant.time_s).sections}
+    kind, _, magnitude = fault.partition(":")
+    watchman.plant.inject(Fault(kind, tag, float(magnitude or 1)))
+    watchman.run(60)
+    assert [(alert.asset_id, alert.code, alert.phase) for alert in watchman.alerts] == [(tag, "transmitter", "raised")]
+    assert tag in watchman.alerts[0].message
+    section = watchman.guard.now(watchman.plant.time_s).sections[2]
+    assert (section.id, section.condition.guard) == ("C-South", "degraded")
+    assert tag in section.condition.reason
+    assert section.condition.threshold_m3s > 1.05 * usual["C-South"].threshold_m3s
+    assert watchman.leaks == []
+
+    watchman.leak("C-South", 0.05)
+    watchman.run(30)
+    assert {leak.section for leak in watchman.leaks} == {"C-South"}
+    assert watchman.leaks[-1].rate_m3s == pytest.approx(watchman.plant.pipeline.leak_flow_m3s, rel=0.3)
+
+
+@pytest.mark.parametrize(("tag", "drift"), [("FT-301", 3e-6), ("FT-301", -3e-6), ("FT-101", 3e-6), ("PT-302", 30.0)])
+def test_a_drifting_transmitter_is_told_from_a_leak(watchman: Watchman, tag: str, drift: float) -> None:
+    watchman.run(200)
+    watchman.plant.inject(Fault("drifting_sensor", tag, drift))
+    watchman.run(600)
+    assert [alert.asset_id for alert in watchman.alerts] == [tag]
+    assert watchman.leaks == []
+
+
+def test_spikes_are_left_out(watchman: Watchman) -> None:
+    watchman.run(200)
+    watchman.plant.inject(Fault("spiking_sensor", "FT-301", 0.01))
+    watchman.run(120)
+    assert watchman.leaks == []
+    assert set(watchman.conditions().values()) == {"watching"}
+
+
+def test_a_transmitter_that_is_well_again_is_judged_by_again(watchman: Watchman) -> None:
+    watchman.run(200)
     watchman.silent = {"FT-301"}
-    watchman.run(5)
-    now = {section.id: section for section in watchman.guard.now(watchman.plant.time_s).sections}
-    assert [id_ for id_, section in now.items() if section.condition.guard == "blind"] == ["B-Central", "C-South"]
-    assert "FT-301" in now["C-South"].condition.reason
-    assert np.isnan([now["C-South"].condition.threshold_m3s, now["C-South"].flow_in_m3s]).all()
+    watchman.run(30)
+    degraded = [id_ for id_, guard in watchman.conditions().items() if guard == "degraded"]
+    assert degraded == ["B-Central", "C-South"]
     watchman.silent = set()
+    watchman.run(40)
+    assert set(watchman.conditions().values()) == {"watching"}
+    assert [alert.phase for alert in watchman.alerts] == ["raised", "cleared"]
+    assert watchman.leaks == []
+
+
+@pytest.mark.parametrize(
+    "left", [("PT-302", "PT-401"), ("FT-301", "FT-401"), ("PT-302", "FT-401"), ("FT-301", "PT-401")]
+)
+def test_two_transmitters_are_enough(watchman: Watchman, left: tuple[str, str]) -> None:
+    watchman.run(200)
+    watchman.silent = {"PT-302", "FT-301", "PT-401", "FT-401"} - set(left)
+    watchman.run(60)
+    watchman.plant.set_demand(0.9, 20)
+    watchman.run(120)
+    assert watchman.conditions()["C-South"] == "degraded"
+    assert watchman.leaks == []
+    watchman.leak("C-South", 0.05)
+    watchman.run(60)
+    assert "C-South" in {leak.section for leak in watchman.leaks}
+
+
+@pytest.mark.parametrize("left", [("PT-302",), ("PT-302", "FT-301")])
+def test_one_end_is_said_to_be_too_few(watchman: Watchman, left: tuple[str, ...]) -> None:
+    watchman.run(90)
+    watchman.silent = {"PT-302", "FT-301", "PT-401", "FT-401"} - set(left)
     watchman.run(10)
+    now = {section.id: section for section in watchman.guard.now(watchman.plant.time_s).sections}
+    condition = now["C-South"].condition
+    assert condition.guard == "blind"
+    assert "too few" in condition.reason
+    assert "PT-401" in condition.reason
+    assert np.isnan([condition.threshold_m3s, condition.imbalance_m3s]).all()
+    watchman.silent = set()
+    watchman.run(40)
     assert set(watchman.conditions().values()) == {"watching"}
     assert watchman.leaks == []
 

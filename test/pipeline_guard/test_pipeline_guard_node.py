@@ -168,29 +168,33 @@ def test_a_leak_is_resolved_over_the_service(graph: Graph, node: NodeProcess, li
     assert str(stranger) in unknown.error_msg
 
 
-def test_a_silent_meter_blinds_its_sections_and_is_named(graph: Graph, node: NodeProcess, line: Line) -> None:
+def test_a_silent_meter_is_named_and_its_sections_are_watched_without_it(
+    graph: Graph, node: NodeProcess, line: Line
+) -> None:
     states = graph.collect(PipelineState, topics.PIPELINE_STATE, qos.STATE)
+    alerts = graph.collect(Alert, topics.ALERTS, qos.EVENT)
     diagnostics = graph.collect(DiagnosticArray, topics.DIAGNOSTICS, qos.COMMAND)
     line.publish_history()
     line.go_on()
     states.wait_for(all_watching, "state with all sections watched")
     line.silence("FT-301")
 
-    def blind(state: PipelineState) -> bool:
-        return section(state, "B-Central").guard == SectionState.GUARD_BLIND
+    def degraded(state: PipelineState) -> bool:
+        return section(state, "B-Central").guard == SectionState.GUARD_DEGRADED
 
-    state = states.wait_for_next(blind, "state with a blind section")
+    state = states.wait_for_next(degraded, "state with a degraded section")
     for section_id in ("B-Central", "C-South"):
         affected = section(state, section_id)
-        assert affected.guard == SectionState.GUARD_BLIND
+        assert affected.guard == SectionState.GUARD_DEGRADED
         assert "FT-301" in affected.guard_reason
-        assert math.isnan(affected.imbalance_m3s)
-        assert math.isnan(affected.threshold_m3s)
+        assert affected.threshold_m3s > 0
     assert math.isnan(section(state, "C-South").flow_in_m3s)
     assert section(state, "E-West").guard == SectionState.GUARD_WATCHING
+    alert = alerts.wait_for(lambda alert: alert.code == "transmitter", "alert")
+    assert (alert.asset_kind, alert.asset_id) == ("instrument", "FT-301")
     diagnostics.wait_for(
-        lambda array: any("B-Central blind" in status.message for status in array.status),
-        "diagnostics of a blind section",
+        lambda array: any("B-Central degraded" in status.message for status in array.status),
+        "diagnostics of a degraded section",
     )
 
 

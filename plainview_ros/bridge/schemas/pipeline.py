@@ -90,7 +90,7 @@ class Section(Schema):
     active_leaks: list[Leak]
     risk_level: Risk = Field(description="by number and severity of the leaks; not low while nobody watches (stale)")
     last_incident: Leak | None
-    guard: Literal["learning", "watching", "transient", "blind"] | None = Field(
+    guard: Literal["learning", "watching", "transient", "degraded", "blind"] | None = Field(
         description="what PipelineGuard can find there now; null while nothing was heard", examples=["watching"]
     )
     guard_reason: str = Field(description="why it is not watching with full sensitivity", examples=[""])

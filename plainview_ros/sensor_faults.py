@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Literal
 
-from plainview_ros.assets import Instrument, Rig
-from plainview_ros.flow_iq.anomaly import UNITS, Severity
+from plainview_ros.assets import UNITS, Instrument, Rig
 from plainview_ros.samples import Reason, Refusal, Sample
 
+Severity = Literal["low", "medium", "high"]
 FaultType = Literal[
     "sensor_stuck",
     "sensor_out_of_range",

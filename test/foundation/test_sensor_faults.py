@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainview_ros.assets import Instrument, Range, Rig
-from plainview_ros.flow_iq.sensor_faults import SEVERITY, FaultTransition, Sensors, SensorWatch
 from plainview_ros.samples import BadSampleError, Reason, Refusal, Sample, SampleGate
+from plainview_ros.sensor_faults import SEVERITY, FaultTransition, Sensors, SensorWatch
 from plainview_ros.simulator.faults import Fault
 from plainview_ros.simulator.plant import Plant
 from plainview_ros.simulator.scenarios import load_scenario
