@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmark.detectors import flow, forecast
+from benchmark.detectors import flow, forecast, pipeline
 from benchmark.results import machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
-PARTS: Mapping[str, Callable[[], str]] = {"flow": flow.table, "forecast": forecast.table}
+PARTS: Mapping[str, Callable[[], str]] = {"flow": flow.table, "forecast": forecast.table, "pipeline": pipeline.table}
 """Each gives a section in Markdown."""
 
 PREFACE = """\

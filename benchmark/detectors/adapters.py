@@ -102,6 +102,12 @@ class Pipeline:
         located = [leak.position_m for leak in self._guard.now(0.0).open_leaks if leak.is_located]
         return located[-1] if located else None
 
+    @property
+    def size_m3s(self) -> float:
+        """Of the open leaks together; NaN: there is none."""
+        rates = [leak.rate_m3s for leak in self._guard.now(0.0).open_leaks]
+        return sum(rates) if rates else math.nan
+
     def update(self, t_s: float, values: Mapping[str, float]) -> bool:
         """Whether a leak is open."""
         for tag, value in values.items():

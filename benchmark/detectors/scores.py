@@ -55,6 +55,32 @@ class Series(NamedTuple):
     cost_us: float
 
 
+class Lines(NamedTuple):
+    """Simulated transients of a 20 km line, two transmitters at each end."""
+
+    leaks: int
+    found: int
+    """Within 180 s of the onset, and not before it."""
+    large_in_60_s: float
+    """Share of the leaks of 1 % and more that were found in a minute."""
+    small_in_120_s: float
+    """Share of the smaller ones that were found in two."""
+    median_delay_s: float
+    p90_delay_s: float
+    within_5: float
+    """Share of all leaks whose place, when it is first told, is right to 5 % of the length."""
+    within_2: float
+    size_error: float
+    """Median, of the detectors that tell a size; as a share of the size."""
+    early: int
+    operations_alarmed: int
+    false_in_days: int
+    days_h: float
+    day_delays: Sequence[tuple[float, float]]
+    """Size [%] and delay [s] of the leaks at the end of days."""
+    cost_us: float
+
+
 @cache
 def module(name: str) -> Any:
     """A module of the shared bench.
@@ -97,6 +123,68 @@ def wells(detector: object, names: Sequence[str] | None = None) -> Wells:
         normal_h=hours,
         cost_us=float(np.mean([r["us"] for r in found])),
     )
+
+
+def lines(detector: object) -> Lines:
+    """As the bench's own ``score_leak``, and what the size and the time limits are worth."""
+    common, scorer = module("common"), module("score_leak")
+    delays: list[tuple[float, float]] = []
+    places: list[float] = []
+    sizes: list[float] = []
+    costs: list[float] = []
+    day_delays: list[tuple[float, float]] = []
+    early = operations = false_in_days = 0
+    days_h = 0.0
+    for record in records("leak/dev"):
+        truth = record.meta["truth"]
+        kind, warm_up = truth["kind"], 3600 if truth["kind"].startswith("day") else 1000
+        run = common.run_online(detector, record, warmup=warm_up)
+        alarm, times = run["alarm"], record.t
+        costs.append(run["us_per_sample"])
+        onset_s = truth["t0"] if kind in ("leak", "day_leak") else times[-1] + 1
+        before = np.flatnonzero(alarm & (times < onset_s))
+        after = np.flatnonzero(alarm & (times >= onset_s) & ~np.r_[False, alarm[:-1]])
+        if kind == "ops":
+            operations += bool(len(before))
+        elif kind == "leak":
+            early += bool(len(before))
+            is_found = len(after) and not len(before) and times[after[0]] <= onset_s + FOUND_S
+            delays.append((truth["pct"], times[after[0]] - onset_s if is_found else np.inf))
+            located = (
+                np.isfinite(run["loc"]) & alarm if is_found and run["loc"] is not None else np.zeros(len(times), bool)
+            )
+            error_m = abs(run["loc"][np.argmax(located)] - truth["x"]) if located.any() else np.inf
+            places.append(error_m / record.meta["public"]["length_m"])
+            size_m3s = getattr(run["detector"], "size_m3s", np.nan)
+            sizes.append(abs(size_m3s / (truth["pct"] / 100 * truth["q0"]) - 1))
+        else:
+            usual = (times < onset_s) & (np.arange(len(times)) >= warm_up)
+            false_in_days += len(scorer.runs(alarm & usual, times))
+            days_h += float(np.ptp(times[usual])) / 3600
+            if kind == "day_leak":
+                day_delays.append((truth["pct"], times[after[0]] - onset_s if len(after) else np.inf))
+    found = [delay_s for _, delay_s in delays if np.isfinite(delay_s)]
+    return Lines(
+        leaks=len(delays),
+        found=len(found),
+        large_in_60_s=float(np.mean([delay_s <= 60 for percent, delay_s in delays if percent >= 1])),
+        small_in_120_s=float(np.mean([delay_s <= 120 for percent, delay_s in delays if percent < 1])),
+        median_delay_s=float(np.median(found)) if found else np.nan,
+        p90_delay_s=float(np.quantile(found, 0.9)) if found else np.nan,
+        within_5=float(np.mean(np.array(places) <= 0.05)),
+        within_2=float(np.mean(np.array(places) <= 0.02)),
+        size_error=float(np.nanmedian(sizes)) if np.isfinite(sizes).any() else np.nan,
+        early=early,
+        operations_alarmed=operations,
+        false_in_days=false_in_days,
+        days_h=days_h,
+        day_delays=day_delays,
+        cost_us=float(np.mean(costs)),
+    )
+
+
+FOUND_S = 180.0
+"""After its onset, within which a leak has to be found."""
 
 
 def series(detector: object) -> Series:

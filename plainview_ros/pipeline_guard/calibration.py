@@ -51,6 +51,8 @@ class Calibration:
     """Standard deviation of a reading of its flow meters."""
     flow_m3s: float
     """Which it carried then."""
+    has_friction: bool
+    """Whether the friction was learned; otherwise it is as the rig file has it, as in a section at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ def calibrate(
     drop = float(means[0] - means[2]) / impedance + static_m3s
     expected = law.at(flow_m3s)
     ratio = drop / expected if expected else math.nan
-    if CREDIBLE[0] < ratio < CREDIBLE[1]:
+    errors = [max(spreads[channel].std, accuracies[channel]) for channel in CHANNELS if channel.endswith("pressure")]
+    is_learned = drop * impedance > CLEAR * math.hypot(*errors) and CREDIBLE[0] < ratio < CREDIBLE[1]
+    if is_learned:
         law = Friction(law.gain * ratio, law.exponent)
 
     noises: dict[Channel, ReadingNoise] = {}
@@ -115,8 +119,10 @@ def calibrate(
         )
     meters = max(max(spreads[channel].std, accuracies[channel]) for channel in ("inlet_flow", "outlet_flow"))
     disturbances = (Wandering(wander.line * meters, wander.LINE_S),)
-    return Calibration(grid_, law, static_m3s, Noise(noises, disturbances), meters, flow_m3s)
+    return Calibration(grid_, law, static_m3s, Noise(noises, disturbances), meters, flow_m3s, is_learned)
 
 
+CLEAR = 8.0
+"""Times the error of two pressure readings that they must differ for the friction to be learned."""
 CREDIBLE = (0.2, 5.0)
 """Friction as a multiple of what the rig file says, between which it is learned."""

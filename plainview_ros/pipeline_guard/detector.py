@@ -129,7 +129,8 @@ class LeakDetector:
         self._memory_s = memory_s
         self._expect(calibration.noise)
         self._window = Window((1 + len(DOUBTS) + 2, 2), int(self._bank.all_edges[-1]) + self._cadence)
-        self._doubts = doubts
+        unlearned = max(doubts.friction, UNLEARNED_FRICTION)
+        self._doubts = doubts if calibration.has_friction else replace(doubts, friction=unlearned)
         self._slope_steps = 1
         self._past: deque[tuple[float, float, float, float]] = deque(maxlen=line.reaches + self._slope_steps + 1)
         self._rate_steps = round(self.RATE_S / line.step_s)
@@ -281,22 +282,20 @@ class LeakDetector:
         was_over, self._was_over = self._was_over, estimate.statistic >= estimate.threshold
         if not self._was_over or estimate.size_m3s < self._smallest_leak / 2 * flow_m3s:
             return False
-        usual, worst = self._roughness()
-        if estimate.statistic < usual * estimate.threshold:
-            return False
-        if worst > ROUGH and not was_over and estimate.statistic < CERTAIN * estimate.threshold:
+        certainty = estimate.statistic / estimate.threshold
+        if certainty < self._roughness() or (judged.signature.age_s < YOUNG_S and not was_over and certainty < CERTAIN):
             return False
         reading_gain = max(map(sum, zip(judged.reading_gains, self.elsewhere, strict=True))) - judged.leak_gain
         return reading_gain <= (READING_GAIN if judged.signature.growth_s < SLOW_S else -READING_GAIN)
 
-    def _roughness(self) -> tuple[float, float]:
-        """How much the residuals scatter, as multiples of what they should: most of the last ones, and all of them.
+    def _roughness(self) -> float:
+        """How much most of the last residuals scatter, as a multiple of what they should; at least 1.
 
         A leak is a step, which is rough in few places; a transmitter that has become noisy is rough all over.
         """
         recent = self._window.recent(ROUGH_STEPS + 2)[0]
         deviations = np.abs(recent[:, 1:-1] - (recent[:, :-2] + recent[:, 2:]) / 2) / self._white_m3s
-        return max(1.0, float(np.median(deviations, axis=1).max())), max(1.0, float(deviations.mean(axis=1).max()))
+        return max(1.0, float(np.median(deviations, axis=1).max()))
 
     @property
     def _bias_std_m3s(self) -> float:
@@ -369,15 +368,15 @@ class LeakDetector:
         ]
 
 
+UNLEARNED_FRICTION = 0.2
+"""Share by which the friction may be off where it could not be learned."""
 HELD_S = 30.0
 """Over which the value of a reading that is left out is a mean, before it was."""
 GUESSED = ((0.02, 60.0), (0.01, 5.0))
 """How far the guess for a reading may be off: standard deviations as shares of the flow, and for how long [s]."""
 ROUGH_STEPS = 7
-ROUGH = 2.0
-"""Times the usual scatter from which on a leak has to be seen twice ..."""
-CERTAIN = 2.5
-"""... unless it passes the threshold so many times."""
+YOUNG_S, CERTAIN = 4.0, 2.5
+"""A leak that has only just begun has to be seen twice, unless it passes the threshold so many times over."""
 MIN_WINDOW_S = 10.0
 """Of residuals, before anything is judged by them."""
 READING_GAIN = 2.0

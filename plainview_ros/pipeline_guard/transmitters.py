@@ -16,7 +16,8 @@ class SpikeFilter:
     """Holds each reading back until the next one came, and leaves out what sticks out from both its neighbours.
 
     Args:
-        times: how many of the usual changes from one reading to the next a spike is high.
+        times: how many of the usual changes from one reading to the next a spike is high: two pressure waves that meet
+            are as short, and lower.
     """
 
     REST = 0.3
@@ -24,7 +25,7 @@ class SpikeFilter:
     MEMORY = 300
     """Readings over which the usual change is a mean."""
 
-    def __init__(self, times: float = 8.0) -> None:
+    def __init__(self, times: float = 25.0) -> None:
         self._times = times
         self._before: Sample | None = None
         self._held: Sample | None = None
