@@ -100,14 +100,14 @@ def calibrate(
     static_m3s = fluid.density_kg_m3 * GRAVITY_M_S2 * (section.start.elevation_m - section.end.elevation_m) / impedance
     means = steps.mean(axis=0)
     flow_m3s = float(means[1] + means[3]) / 2
-    law = friction(section, fluid, impedance, flow_m3s)
+    law = friction(section, fluid, impedance)
     drop = float(means[0] - means[2]) / impedance + static_m3s
     expected = law.at(flow_m3s)
     ratio = drop / expected if expected else math.nan
     errors = [max(spreads[channel].std, accuracies[channel]) for channel in CHANNELS if channel.endswith("pressure")]
     is_learned = drop * impedance > CLEAR * math.hypot(*errors) and CREDIBLE[0] < ratio < CREDIBLE[1]
     if is_learned:
-        law = Friction(law.gain * ratio, law.exponent)
+        law = law.scaled(ratio)
 
     noises: dict[Channel, ReadingNoise] = {}
     for channel in CHANNELS:

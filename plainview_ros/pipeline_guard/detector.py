@@ -283,7 +283,8 @@ class LeakDetector:
         if not self._was_over or estimate.size_m3s < self._smallest_leak / 2 * flow_m3s:
             return False
         certainty = estimate.statistic / estimate.threshold
-        if certainty < self._roughness() or (judged.signature.age_s < YOUNG_S and not was_over and certainty < CERTAIN):
+        needed = self._roughness() * (1 + UNSETTLED * min(1.0, judged.widest - 1))
+        if certainty < needed or (judged.signature.age_s < YOUNG_S and not was_over and certainty < CERTAIN):
             return False
         reading_gain = max(map(sum, zip(judged.reading_gains, self.elsewhere, strict=True))) - judged.leak_gain
         return reading_gain <= (READING_GAIN if judged.signature.growth_s < SLOW_S else -READING_GAIN)
@@ -375,6 +376,8 @@ HELD_S = 30.0
 GUESSED = ((0.02, 60.0), (0.01, 5.0))
 """How far the guess for a reading may be off: standard deviations as shares of the flow, and for how long [s]."""
 ROUGH_STEPS = 7
+UNSETTLED = 0.5
+"""By which more is asked of the evidence in a transient: what is in doubt is not known to the last."""
 YOUNG_S, CERTAIN = 4.0, 2.5
 """A leak that has only just begun has to be seen twice, unless it passes the threshold so many times over."""
 MIN_WINDOW_S = 10.0

@@ -80,6 +80,8 @@ class Judged(NamedTuple):
     """Smallest leak that would be found now, if it had begun some :data:`STATED_AGES_S` ago."""
     undisturbed_m3s: float
     """The same if nothing were in doubt."""
+    widest: float
+    """By which factor the doubts widen what is found of abrupt leaks of the last minute, at most."""
     doubt: int
     """Which of the doubts costs most of it."""
 
@@ -208,6 +210,7 @@ class HypothesisBank:
         abrupt = [n for n in abrupt if abs(self._signatures[n].place - 0.5) == midway]
         stated = [n for n in abrupt if low_s <= self._signatures[n].age_s <= high_s]
         self._stated = np.array(stated or abrupt[-1:])
+        self._recent = np.array([n for n in abrupt if self._signatures[n].age_s <= RECENT_S] or abrupt[-1:])
 
     def threshold(self, age_s: float) -> float:
         """Which the statistic of a signature has to pass: so old ones change but slowly, and err less often."""
@@ -249,6 +252,7 @@ class HypothesisBank:
             reading_gains=(readings[0], readings[1], readings[2], readings[3]),
             detectable_m3s=float(self._thresholds[stated] / np.sqrt(information[stated])),
             undisturbed_m3s=float(self._thresholds[stated] / np.sqrt(self._information[stated])),
+            widest=float(np.sqrt((self._information[self._recent] / information[self._recent]).max())),
             doubt=int(np.argmax(costs[: len(doubts)])),
         )
 
@@ -296,6 +300,7 @@ REACH_BINS = 3
 """By which the window grows at the start, so that not every judgement needs new weights."""
 MIN_INFORMATION = 1e-6
 """Of the best signature's: a leak whose waves have not arrived cannot be seen."""
+RECENT_S = 60.0
 STATED_AGES_S = (4.0, 15.0)
 """Of the leaks for which the present sensitivity is stated, the least of them; in a long section those whose waves have
 just arrived at both ends."""

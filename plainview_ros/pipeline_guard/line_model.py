@@ -34,19 +34,33 @@ CHANNELS: tuple[Channel, ...] = ("inlet_pressure", "inlet_flow", "outlet_pressur
 GRAVITY_M_S2 = 9.80665
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Friction:
-    """Pressure lost over the whole section, ``gain |q|**(exponent - 1) q``, divided by ``Z``."""
+    """Pressure lost over the whole section, divided by ``Z``: a table over the flow, with straight lines between."""
 
-    gain: float
-    exponent: float
+    flows_m3s: Array
+    """From 0 up."""
+    losses_m3s: Array
+
+    @classmethod
+    def linear(cls, slope: float) -> Friction:
+        return cls(np.array([0.0, 1.0]), np.array([0.0, slope]))
 
     def at(self, flow_m3s: float) -> float:
-        return float(self.gain * abs(flow_m3s) ** (self.exponent - 1) * flow_m3s)
+        return float(math.copysign(np.interp(abs(flow_m3s), self.flows_m3s, self.losses_m3s), flow_m3s))
+
+    def of(self, flows_m3s: Array) -> Array:
+        """The same of many flows."""
+        return np.asarray(np.copysign(np.interp(np.abs(flows_m3s), self.flows_m3s, self.losses_m3s), flows_m3s))
 
     def slope(self, flow_m3s: float) -> float:
         """Derivative by flow [1]."""
-        return float(self.gain * self.exponent * abs(flow_m3s) ** (self.exponent - 1))
+        here = int(np.searchsorted(self.flows_m3s[1:-1], abs(flow_m3s)))
+        rise = self.losses_m3s[here + 1] - self.losses_m3s[here]
+        return float(rise / (self.flows_m3s[here + 1] - self.flows_m3s[here]))
+
+    def scaled(self, factor: float) -> Friction:
+        return Friction(self.flows_m3s, factor * self.losses_m3s)
 
 
 class Grid(NamedTuple):
@@ -85,26 +99,20 @@ MIN_TRAVEL_TIME_S = 0.4
 MIN_REACHES, MAX_REACHES = 8, 100
 
 
-def friction(section: Section, fluid: Fluid, impedance_pa_s_m3: float, flow_m3s: float) -> Friction:
-    """Darcy's friction near a flow, as a power law: Swamee and Jain (1976), below Re 4000 Hagen and Poiseuille."""
-
-    def loss(flow: float) -> float:
-        reynolds = fluid.density_kg_m3 * flow / section.area_m2 * section.diameter_m / fluid.viscosity_pa_s
-        factor = 64 / reynolds
-        if reynolds > TURBULENT_REYNOLDS:
-            factor = 0.25 / math.log10(section.roughness_m / section.diameter_m / 3.7 + 5.74 / reynolds**0.9) ** 2
-        velocity = flow / section.area_m2
-        pressure_pa = factor * section.length_m / section.diameter_m * fluid.density_kg_m3 * velocity**2 / 2
-        return pressure_pa / impedance_pa_s_m3
-
-    flow = max(abs(flow_m3s), MIN_VELOCITY_M_S * section.area_m2)
-    at_flow = loss(flow)
-    exponent = math.log(loss(1.02 * flow) / at_flow) / math.log(1.02)
-    return Friction(at_flow / flow**exponent, exponent)
+def friction(section: Section, fluid: Fluid, impedance_pa_s_m3: float) -> Friction:
+    """Darcy's friction: Swamee and Jain (1976) above Re 4000, Hagen and Poiseuille below 2300, a line between."""
+    velocities = np.concatenate([[0.0], np.geomspace(0.001, MAX_VELOCITY_M_S, 120)])
+    reynolds = np.maximum(fluid.density_kg_m3 * velocities * section.diameter_m / fluid.viscosity_pa_s, 1e-9)
+    roughness = section.roughness_m / section.diameter_m / 3.7
+    turbulent = 0.25 / np.log10(roughness + 5.74 / np.maximum(reynolds, TURBULENT_REYNOLDS) ** 0.9) ** 2
+    share = np.clip((reynolds - LAMINAR_REYNOLDS) / (TURBULENT_REYNOLDS - LAMINAR_REYNOLDS), 0.0, 1.0)
+    factor = share * turbulent + (1 - share) * 64 / np.minimum(reynolds, TURBULENT_REYNOLDS)
+    losses_pa = factor * section.length_m / section.diameter_m * fluid.density_kg_m3 * velocities**2 / 2
+    return Friction(velocities * section.area_m2, losses_pa / impedance_pa_s_m3)
 
 
-TURBULENT_REYNOLDS = 4000.0
-MIN_VELOCITY_M_S = 0.01
+LAMINAR_REYNOLDS, TURBULENT_REYNOLDS = 2300.0, 4000.0
+MAX_VELOCITY_M_S = 10.0
 
 
 class LineModel:
@@ -134,7 +142,7 @@ class LineModel:
         down, up = self._down, self._up
         flow = (down - up) / 2
         mean = (flow[1:] + flow[:-1]) / 2
-        lost = self.friction.gain / self._reaches * np.abs(mean) ** (self.friction.exponent - 1) * mean - self._static
+        lost = self.friction.of(mean) / self._reaches - self._static
         down[1:] = down[:-1] - lost
         up[:-1] = up[1:] + lost
         residuals = Residuals(
@@ -164,7 +172,7 @@ def reading_responses(reaches: int, slope: float, steps: int) -> Array:
     """
     result = np.zeros((len(CHANNELS), 2, steps))
     for channel, readings in enumerate(np.eye(len(CHANNELS))):
-        model = LineModel(Grid(reaches, 1.0, 1.0), Friction(slope, 1.0))
+        model = LineModel(Grid(reaches, 1.0, 1.0), Friction.linear(slope))
         model.step(0.0, 0.0, 0.0, 0.0)
         result[channel] = np.transpose([model.step(*readings) for _ in range(steps)])
     return result
