@@ -105,7 +105,10 @@ def calibrate(
     expected = law.at(flow_m3s)
     ratio = drop / expected if expected else math.nan
     errors = [max(spreads[channel].std, accuracies[channel]) for channel in CHANNELS if channel.endswith("pressure")]
-    is_learned = drop * impedance > CLEAR * math.hypot(*errors) and CREDIBLE[0] < ratio < CREDIBLE[1]
+    is_clear = drop * impedance > CLEAR * math.hypot(*errors) and CREDIBLE[0] < ratio < CREDIBLE[1]
+    first, second = (half.mean(axis=0) for half in np.array_split(steps, 2))
+    moved_pa = np.abs(second - first)[[0, 2]].max()  # what speeds up or is packed adds to the friction
+    is_learned = is_clear and moved_pa < max(STILL * drop * impedance, *errors)
     if is_learned:
         law = law.scaled(ratio)
 
@@ -124,5 +127,7 @@ def calibrate(
 
 CLEAR = 8.0
 """Times the error of two pressure readings that they must differ for the friction to be learned."""
+STILL = 0.05
+"""Share of their difference by which the pressures may move while the friction is learned."""
 CREDIBLE = (0.2, 5.0)
 """Friction as a multiple of what the rig file says, between which it is learned."""
